@@ -1,0 +1,1 @@
+"""The checklist: one folder a section of it, one file an item. Installed as `preflight.checks`."""

@@ -1,0 +1,1 @@
+"""Section 1: are the examples readable, rendered and labelled as they should be."""

@@ -1,0 +1,42 @@
+from preflight import Finding, check, report_findings
+from preflight.data.prepare import Prepared
+from preflight.findings import counted
+from preflight.fixtures import Evidence
+
+
+@check(
+    "DATA-100",
+    "data-readable",
+    severity="required",
+    section=1,
+    item="Format consistency: all examples follow an identical template",
+    waivable=False,
+)
+def every_data_file_and_row_can_be_read(prepared: Prepared, evidence: Evidence) -> None:
+    """Every data file exists and every row of it is an object.
+
+    What it checks: `data.train` and `data.validation` lead to files that exist, are UTF-8 and not empty, and each row
+    parses. Each broken row is named with its line and a caret; the other rows are still judged.
+    Why it matters: A loader either stops at the first broken row, hours after it was queued, or drops it silently, so
+    that the model learns from fewer rows than you think.
+    How to fix: Correct or delete the named lines. A file cut off in the middle is usually an interrupted copy.
+    Evidence: huggingface/datasets reads a file up to its first malformed row and then raises.
+    """
+    splits = prepared.splits.values()
+    rows = sum(split.rows + split.dropped for split in splits)
+    evidence(
+        f"{counted(rows, 'row')} in {counted(len(prepared.sources), 'file')}", rows=rows, files=len(prepared.sources)
+    )
+    report_findings(
+        Finding(
+            problem["problem"],
+            where=problem["where"],
+            why="A loader stops here, or drops the row silently.",
+            fix="Correct the line or delete it.",
+        )
+        for split in splits
+        for problem in split.of_kind("unreadable")
+    )
+    report_findings(
+        [Finding("the training data has no rows", fix="Name files with at least one row in data.train.")][rows > 0 :]
+    )

@@ -1,0 +1,72 @@
+from preflight import Finding, check, report_findings
+from preflight.config import Config
+from preflight.data.prepare import Split
+from preflight.fixtures import Evidence
+
+# Minimum, recommended and maximum useful number of examples by task type: the checklist's table. Question answering and
+# reasoning take the row of instruction following, classification that of style transfer.
+SIZES = {
+    "style-transfer": (100, 500, 5_000),
+    "instruction-following": (500, 5_000, 50_000),
+    "domain-knowledge": (1_000, 10_000, 100_000),
+    "code-generation": (2_000, 20_000, 500_000),
+}
+SIZES |= {"qa": SIZES["instruction-following"], "reasoning": SIZES["instruction-following"]}
+SIZES |= {"classification": SIZES["style-transfer"]}
+
+
+@check("DATA-102", "dataset-minimum", severity="required", section=1, item="Dataset size guidelines: minimum")
+def there_are_enough_examples_to_learn_the_task(config: Config, train: Split, evidence: Evidence) -> None:
+    """There are at least as many examples as the task type needs.
+
+    What it checks: Training rows against the checklist's minimum for `task.type`.
+    Why it matters: With fewer the adapter learns the examples and not the task.
+    How to fix: Collect more examples, or choose the task type that fits what you want (changing how a model writes
+    needs far fewer than teaching it facts).
+    Evidence: the checklist's size table: 100 for style transfer and classification, 500 for instruction following,
+    question answering and reasoning, 1,000 for domain knowledge, 2,000 for code.
+    """
+    minimum = SIZES[config.task.type][0]
+    evidence(f"{train.rows} rows, {config.task.type} needs {minimum}", rows=train.rows, minimum=minimum)
+    if train.rows < minimum:
+        report_findings(
+            [
+                Finding(
+                    f"{train.rows} training examples are too few for {config.task.type}",
+                    where=config.where("data.train"),
+                    observed=str(train.rows),
+                    expected=f"at least {minimum}",
+                    why="The adapter learns the examples by heart and not the task.",
+                    fix=f"Add {minimum - train.rows} examples, or set task.type to what the data is for.",
+                )
+            ]
+        )
+
+
+@check("DATA-103", "dataset-size", severity="recommended", section=1, item="Dataset size guidelines: recommended")
+def the_number_of_examples_is_in_the_useful_range(config: Config, train: Split, evidence: Evidence) -> None:
+    """The number of examples is in the range that pays off for the task type.
+
+    What it checks: Training rows against the checklist's recommended and maximum useful size for `task.type`.
+    Why it matters: Below it results are fragile; above it more rows cost time and add little.
+    How to fix: Add varied examples; above the range, choose the best instead of all.
+    Evidence: the checklist's size table.
+    """
+    _, low, high = SIZES[config.task.type]
+    evidence(f"{train.rows} rows, recommended {low} to {high}", rows=train.rows, recommended=low, maximum=high)
+    if low <= train.rows <= high:
+        return
+    few = train.rows < low
+    report_findings(
+        [
+            Finding(
+                f"{train.rows} training examples are {'fewer than recommended' if few else 'more than is useful'} "
+                f"for {config.task.type}",
+                where=config.where("data.train"),
+                observed=str(train.rows),
+                expected=f"{low} to {high}",
+                why="Results vary with every seed." if few else "The rest costs GPU hours and adds little.",
+                fix=f"Add {low - train.rows} varied examples." if few else f"Keep the best {high}.",
+            )
+        ]
+    )

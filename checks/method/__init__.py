@@ -1,0 +1,1 @@
+"""Section 3: does the method suit the model and the task."""

@@ -1,0 +1,1 @@
+"""Section 4: training arguments and environment."""

@@ -1,0 +1,35 @@
+from preflight import Finding, check, report_findings
+from preflight.config import Config
+from preflight.fixtures import Evidence
+
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+COMPANIONS = ("tokenizer.json", "tokenizer_config.json", "run-card.json")
+
+
+@check("POST-101", "adapter-saved", severity="required", section=6, item="Adapter saved; tokenizer saved")
+def adapter_tokenizer_and_run_card_are_saved(config: Config, evidence: Evidence) -> None:
+    """The output folder holds the adapter, its tokenizer and the run card.
+
+    What it checks: adapter_config.json and adapter_model.safetensors (or model.safetensors for full fine-tuning), the
+    tokenizer's files, and run-card.json.
+    Why it matters: An adapter without its tokenizer and template is served with another one and answers in another
+    format; without its run card nobody can say how it was made.
+    How to fix: Train with `preflight train`, which saves all of them, or copy what is missing.
+    Evidence: the checklist's adapter management; huggingface/peft#1457 (tokenizer not saved with the adapter).
+    """
+    folder = config.output_dir
+    weights = ADAPTER if config.lora is not None else ()
+    missing = [name for name in (*weights, *COMPANIONS) if not (folder / name).is_file()]
+    if config.lora is None and not any(folder.glob("model*.safetensors")):
+        missing.insert(0, "model.safetensors")
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    evidence(f"{size / 2**20:.1f} MiB of weights", bytes=size, missing=missing)
+    report_findings(
+        Finding(
+            f"{name} is missing",
+            where=str(folder),
+            why="What is served later would not be what was trained.",
+            fix=f"Run preflight train {config.path.name}, which saves it.",
+        )
+        for name in missing
+    )

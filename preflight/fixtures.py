@@ -1,0 +1,160 @@
+"""What checks are given: session fixtures, each built once, on first use.
+
+A fixture that can't be built raises `NotAvailable` with the reason, so that one missing model folder is one finding (of
+the check about it) and not a crash in every other check.
+"""
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from preflight.config import Config
+from preflight.findings import not_applicable, not_available
+from preflight.keys import CONFIG, EVIDENCE, GATE
+
+if TYPE_CHECKING:
+    from preflight.data.prepare import Prepared, Split
+    from preflight.evaluate import Answers, HeldOut, Trained
+    from preflight.model.modules import ModuleTree
+    from preflight.model.tokenizer import Tokenizer
+    from preflight.waivers import Waivers
+
+
+class Evidence(Protocol):
+    """Record what a check saw: a few words for the screen, and JSON-able values for the reports."""
+
+    def __call__(self, summary: str, **values: Any) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def config(pytestconfig: pytest.Config) -> Config:
+    """The run's config."""
+    return pytestconfig.stash[CONFIG]
+
+
+@pytest.fixture(scope="session")
+def waivers(pytestconfig: pytest.Config) -> "Waivers":
+    """The config's waivers, sorted into those that count and those that don't."""
+    return pytestconfig.stash[GATE].waivers
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    """`evidence("640 rows, all messages", rows=640)`: shown with the check, whatever its outcome."""
+
+    def record(summary: str, **values: Any) -> None:
+        request.node.stash[EVIDENCE] = (summary, values)
+
+    return record
+
+
+@pytest.fixture
+def limits(request: pytest.FixtureRequest, config: Config) -> SimpleNamespace:
+    """The check's thresholds by name: its own defaults under what `gate.thresholds` says."""
+    meta = request.node.check
+    return SimpleNamespace(**{**meta.thresholds, **config.gate.thresholds.get(meta.code, {})})
+
+
+# --- data and tokenizer -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def tokenizer(config: Config) -> "Tokenizer":
+    """The run's tokenizer and chat template."""
+    from preflight.model.tokenizer import load_tokenizer
+
+    return load_tokenizer(config)
+
+
+@pytest.fixture(scope="session")
+def prepared(config: Config, tokenizer: "Tokenizer") -> "Prepared":
+    """Every example as the trainer will feed it."""
+    from preflight.data.prepare import prepare
+
+    return prepare(config, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def train(prepared: "Prepared") -> "Split":
+    """The training split; not available if no row of it could be prepared."""
+    if not prepared.train.rows:
+        not_available("no training example could be prepared; see DATA-100, DATA-101 and TOK-100")
+    return prepared.train
+
+
+@pytest.fixture(scope="session")
+def validation(config: Config, prepared: "Prepared") -> "Split":
+    """The validation split; not applicable without one."""
+    if prepared.validation is None:
+        not_applicable("the config has no validation data")
+    if not prepared.validation.rows:
+        not_available("no validation example could be prepared; see DATA-100 and DATA-101")
+    return prepared.validation
+
+
+@pytest.fixture(scope="session")
+def profile(train: "Split") -> Any:
+    """Derived facts of the training split as a pandas frame, one row an example."""
+    return train.profile
+
+
+@pytest.fixture(scope="session")
+def expectations(config: Config, train: "Split") -> list[dict[str, Any]]:
+    """Results of the Great Expectations suite over the profile: one suite a session, validated once."""
+    from preflight.data.expectations import validate
+
+    return validate(train.profile, config, config.artefacts("preflight"))
+
+
+# --- model ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def module_tree(config: Config) -> "ModuleTree":
+    """The model's module tree with the adapter attached, on the meta device."""
+    from preflight.model.modules import module_tree as build
+
+    return build(config)
+
+
+# --- after the run ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def run_log(config: Config) -> list[dict[str, Any]]:
+    """The logged steps of the run."""
+    from preflight.flight import read_log
+
+    path = config.output_dir / "run.jsonl"
+    if not path.is_file():
+        not_available(f"no run log at {path}; run `preflight train {config.path.name}` first")
+    return read_log(path)
+
+
+@pytest.fixture(scope="session")
+def trained(config: Config, tokenizer: "Tokenizer") -> "Trained":
+    """The trained model on its base, loaded once for all checks."""
+    from preflight.evaluate import load_trained
+
+    return load_trained(config, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def held_out(config: Config, trained: "Trained", validation: "Split") -> "HeldOut":
+    """Loss of base and tuned model on the same held-out examples."""
+    from preflight.evaluate import held_out_loss
+
+    return held_out_loss(config, trained, validation)
+
+
+@pytest.fixture(scope="session")
+def answers(config: Config, trained: "Trained", validation: "Split") -> "list[Answers]":
+    """Greedy answers of base and tuned model to held-out prompts."""
+    from preflight.evaluate import generate
+
+    return generate(config, trained, validation)
+
+
+# Every fixture above, for the guard against others of the same name.
+NAMES: frozenset[str] = frozenset(name for name, value in list(globals().items()) if isinstance(value, type(config)))

@@ -1,0 +1,130 @@
+"""Building what is trained: base model, adapter and TRL settings from the config. Trainer and postflight share it."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from preflight.config import Config
+from preflight.findings import NotAvailable
+from preflight.model import files
+
+# Prepared rows are rendered, labelled, truncated and packed already; TRL refuses masks on them, and truncating or
+# shuffling again would feed something else than what was judged.
+PREPARED: Mapping[str, Any] = {
+    "assistant_only_loss": False,
+    "completion_only_loss": None,
+    "max_length": None,
+    "shuffle_dataset": False,
+    "chat_template_path": None,
+}
+
+
+class BuildError(NotAvailable):
+    """The model or adapter can't be built; the message is the library's, with what to do."""
+
+
+def lora_config(config: Config) -> Any:
+    """The run's `peft.LoraConfig`, or None for full fine-tuning.
+
+    Raises:
+        BuildError: peft refuses the combination.
+    """
+    if config.lora is None:
+        return None
+    from peft import LoraConfig
+
+    try:
+        return LoraConfig(**{"task_type": "CAUSAL_LM", **config.lora})
+    except (TypeError, ValueError) as error:
+        raise BuildError(f"lora: peft refuses this section: {error}") from error
+
+
+def effective_training(config: Config) -> dict[str, Any]:
+    """The settings that TRL gets: the user's, with those that prepared data settles replaced.
+
+    On a machine without an accelerator the run is put on the CPU and, unless the config asks for bf16, in full
+    precision: TRL's default of bf16 raises there.
+    """
+    import torch
+
+    settings = dict(config.training)
+    settings["dataset_kwargs"] = {**(settings.get("dataset_kwargs") or {}), "skip_prepare_dataset": True}
+    settings |= PREPARED
+    settings["output_dir"] = str(config.output_dir)
+    settings.setdefault("report_to", "none")  # nothing phones home unless the config asks
+    if not torch.accelerator.is_available():
+        settings["use_cpu"] = True
+        settings.setdefault("bf16", False)
+    return settings
+
+
+def training_arguments(config: Config) -> Any:
+    """The effective `trl.SFTConfig`.
+
+    Raises:
+        BuildError: TRL or transformers refuse the combination on this machine.
+    """
+    from trl import SFTConfig
+
+    try:
+        return SFTConfig(**effective_training(config))
+    except (TypeError, ValueError, ImportError) as error:
+        raise BuildError(f"training: TRL refuses these settings here: {error}") from error
+
+
+def load_base(config: Config, folder: Path | None = None) -> Any:
+    """The base model with its weights, quantized if the config says so.
+
+    Args:
+        config: The run's config.
+        folder: Another folder to load from.
+
+    Raises:
+        BuildError: there are no safetensors weights, or transformers can't load them.
+    """
+    from transformers import AutoModelForCausalLM
+
+    folder = folder or files.folder_of(config)
+    if not any(folder.glob("*.safetensors")):
+        raise BuildError(f"{folder} has no .safetensors weights; only safetensors are loaded")
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=config.model.dtype,
+            attn_implementation=config.model.attn_implementation,
+            device_map=config.model.device_map,
+            trust_remote_code=config.model.trust_remote_code,
+            quantization_config=_quantization(config),
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise BuildError(f"the model in {folder} can't be loaded: {error}") from error
+
+
+def _quantization(config: Config) -> Any:
+    if config.quantization is None:
+        return None
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise BuildError("quantization: bitsandbytes is not installed; pip install 'finetune-preflight[quantization]'")
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(**config.quantization)
+
+
+def load_adapter(config: Config) -> Any:
+    """The trained adapter on its base, in evaluation mode, as a `peft.PeftModel`; a fully tuned model as it is.
+
+    Raises:
+        BuildError: the run left nothing that loads.
+    """
+    if config.lora is None:
+        return load_base(config, config.output_dir).eval()
+    from peft import PeftModel
+
+    if not (config.output_dir / "adapter_config.json").is_file():
+        raise BuildError(f"no adapter_config.json in {config.output_dir}; run `preflight train` first")
+    try:
+        return PeftModel.from_pretrained(load_base(config), config.output_dir).eval()
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise BuildError(f"the adapter in {config.output_dir} does not load on its base: {error}") from error

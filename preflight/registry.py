@@ -1,0 +1,238 @@
+"""The registry of checks: every function under `checks/` that carries `@check(...)`."""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Literal, TypeVar
+
+from preflight.findings import Severity
+
+Stage = Literal["preflight", "postflight"]
+F = TypeVar("F", bound=Callable[..., None])
+
+SECTIONS: Mapping[int, str] = MappingProxyType(
+    {
+        0: "The gate itself",
+        1: "Data preparation",
+        2: "Hardware assessment",
+        3: "Configuration selection",
+        4: "Training setup",
+        5: "During training",
+        6: "Post-training validation",
+        7: "Deployment",
+    }
+)
+HEADINGS = ("What it checks", "Why it matters", "How to fix", "Evidence")
+CODE = re.compile(r"^(DATA|TOK|CFG|HW|ENV|RUN|POST|DEP|META|USER)-\d{3}$")
+ATTRIBUTE = "__preflight_check__"
+
+
+class RegistryError(Exception):
+    """Checks that can't be loaded: a duplicate code, a malformed one, a user file that fails to import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One item of the checklist; what `@check` attaches to the function.
+
+    Attributes:
+        code: Stable id, area and three digits. Never reused.
+        name: Readable name beside the code.
+        severity: `required` blocks, `recommended` warns, `advice` never blocks. The config may change it.
+        section: The checklist's section, a key of `SECTIONS`.
+        item: The checklist's line that this check judges.
+        stage: `preflight` for sections 0 to 4, `postflight` for 5 to 7.
+        waivable: False for what makes the run learn nothing whoever signs for it.
+        thresholds: Default limits by name; `gate.thresholds` in the config overrides them.
+        function: The check itself, an ordinary pytest function.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    section: int
+    item: str
+    stage: Stage
+    waivable: bool
+    function: Callable[..., None]
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def claim(self) -> str:
+        """The claim that must hold, read off the function's name."""
+        return self.function.__name__.replace("_", " ")
+
+    @property
+    def module(self) -> str:
+        return self.function.__module__
+
+    @property
+    def path(self) -> Path:
+        return Path(inspect.getfile(self.function))
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def docs(self) -> dict[str, str]:
+        """The docstring's headed paragraphs, by heading."""
+        text = inspect.getdoc(self.function) or ""
+        parts = re.split(rf"^({'|'.join(HEADINGS)}):[ \t]*", text, flags=re.MULTILINE)
+        return {head: inspect.cleandoc(body) for head, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return (self.section, self.code)
+
+
+def check(
+    code: str,
+    name: str,
+    *,
+    severity: Severity,
+    section: int,
+    item: str,
+    stage: Stage | None = None,
+    waivable: bool = True,
+    thresholds: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]:
+    """Declare a pytest function to be a check of the checklist.
+
+    Args:
+        code: Area and three digits, for example `DATA-104`; `USER-` is for users' own checks.
+        name: Readable name, for example `no-duplicates`.
+        severity: `required`, `recommended` or `advice`.
+        section: Section of the checklist, 1 to 7; 0 is about the gate itself.
+        item: The checklist's line.
+        stage: When it runs; by default what the section says.
+        waivable: Whether a waiver can accept its findings.
+        thresholds: Default limits by name, readable in the check through the `limits` fixture.
+
+    Raises:
+        RegistryError: the code is malformed or the section unknown.
+    """
+    if not CODE.match(code):
+        raise RegistryError(f"{code!r} is not a code: an area such as DATA, a dash and three digits")
+    if section not in SECTIONS:
+        raise RegistryError(f"{code}: there is no section {section}; sections are {', '.join(map(str, SECTIONS))}")
+
+    def attach(function: F) -> F:
+        meta = Check(
+            code=code,
+            name=name,
+            severity=severity,
+            section=section,
+            item=item,
+            stage=stage or ("preflight" if section <= 4 else "postflight"),
+            waivable=waivable,
+            function=function,
+            thresholds=MappingProxyType(dict(thresholds or {})),
+        )
+        setattr(function, ATTRIBUTE, meta)
+        return function
+
+    return attach
+
+
+def meta_of(obj: Any) -> Check | None:
+    """The metadata of a check function; None for anything else."""
+    meta = getattr(obj, ATTRIBUTE, None)
+    return meta if isinstance(meta, Check) else None
+
+
+def checks_in(module: ModuleType) -> list[Check]:
+    """The checks that a module defines itself, not those it imports."""
+    metas = map(meta_of, vars(module).values())
+    return [meta for meta in metas if meta and meta.module == module.__name__]
+
+
+def package_folder() -> Path:
+    """Where the shipped checks are installed."""
+    package = importlib.import_module("preflight.checks")
+    return Path(next(iter(package.__path__)))
+
+
+@cache
+def shipped() -> Mapping[str, Check]:
+    """Every check of the package by code, in the checklist's order.
+
+    Raises:
+        RegistryError: two checks share a code or a name.
+    """
+    package = importlib.import_module("preflight.checks")
+    modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(package.__path__, "preflight.checks.")]
+    return _by_code(meta for module in modules for meta in checks_in(module))
+
+
+def load(user_paths: Iterable[Path] = ()) -> Mapping[str, Check]:
+    """Shipped checks and the user's own, by code, in the checklist's order.
+
+    Args:
+        user_paths: Files, or folders of `.py` files, that hold checks with `USER-` codes.
+
+    Raises:
+        RegistryError: a path doesn't exist, a file fails to import, or codes clash.
+    """
+    own = [meta for path in user_files(user_paths) for meta in checks_in(load_file(path))]
+    for meta in own:
+        if not meta.code.startswith("USER-"):
+            raise RegistryError(f"{meta.path}: {meta.code} is one of preflight's codes; own checks are USER-001 and up")
+    return _by_code([*shipped().values(), *own])
+
+
+def user_files(paths: Iterable[Path]) -> list[Path]:
+    """The Python files behind `gate.checks`."""
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise RegistryError(f"gate.checks: {path} does not exist")
+        files += sorted(p for p in path.rglob("*.py") if p.name != "conftest.py") if path.is_dir() else [path]
+    return files
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a user's file once, under a name that no package can have."""
+    name = f"preflight_user_checks_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RegistryError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise RegistryError(f"{path}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def digest(checks: Iterable[Check]) -> str:
+    """sha256 over the source of every file that holds one of these checks."""
+    files = sorted({meta.path for meta in checks})
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _by_code(metas: Iterable[Check]) -> Mapping[str, Check]:
+    found: dict[str, Check] = {}
+    names: dict[str, str] = {}
+    for meta in sorted(metas, key=lambda meta: meta.order):
+        if meta.code in found:
+            raise RegistryError(f"{meta.code} stands twice: {found[meta.code].path} and {meta.path}")
+        if meta.name in names:
+            raise RegistryError(f"the name {meta.name!r} stands twice: {names[meta.name]} and {meta.code}")
+        found[meta.code] = meta
+        names[meta.name] = meta.code
+    return MappingProxyType(found)

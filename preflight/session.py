@@ -1,0 +1,256 @@
+"""The hooks of a gate run: inject the checklist, tag its items, make results of reports and a verdict of results."""
+
+import json
+import os
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from preflight import clearance, collect, fixtures, registry, verdict
+from preflight.config import Config, ConfigError, load_config
+from preflight.findings import Finding, Found, NotApplicable, NotAvailable, Outcome
+from preflight.keys import CONFIG, EVIDENCE, GATE
+from preflight.registry import Check, RegistryError, Stage
+from preflight.report import document, html, terminal
+from preflight.verdict import Result
+from preflight.waivers import WAIVER_CHECK, Waivers, judge_gate_section
+
+OURS = "preflight.fixtures"
+
+
+def register(pytest_config: pytest.Config) -> None:
+    """Read the config, load the checklist and hook the gate in.
+
+    Raises:
+        pytest.UsageError: exit status 4; the config can't be read (with every error), or a check can't be loaded.
+    """
+    option = pytest_config.option
+    if option.preflight and option.postflight:
+        raise pytest.UsageError("give --preflight or --postflight, not both: a model is judged after its run")
+    stage: Stage = "preflight" if option.preflight else "postflight"
+    try:
+        config = load_config(option.preflight or option.postflight)
+        if option.preflight_output:
+            config = config.with_artefacts(Path(option.preflight_output).absolute())
+        own = [config.resolve(path) for path in config.gate.checks]
+        checks = registry.load(own)
+    except (ConfigError, RegistryError) as error:
+        raise pytest.UsageError(str(error)) from error
+    if problems := judge_gate_section(config, checks):
+        raise pytest.UsageError("\n".join(problems))
+
+    pytest_config.addinivalue_line("markers", "preflight(code, name, severity, section): a check of the checklist")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # the gate forks nothing after it tokenised
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # older 1.x releases of Great Expectations phone home
+
+    folders = [str(registry.package_folder()), *map(str, own)]
+    if hasattr(pytest_config, "workerinput"):
+        pass  # a worker gets its arguments from the controller
+    elif pytest_config.args_source is pytest.Config.ArgsSource.ARGS:
+        pytest_config.args[:0] = folders
+    else:
+        pytest_config.args[:] = folders
+
+    gate = Gate(pytest_config, config, stage, {c: m for c, m in checks.items() if m.stage == stage}, own)
+    pytest_config.stash[CONFIG] = config
+    pytest_config.stash[GATE] = gate
+    pytest_config.pluginmanager.register(fixtures, "preflight.fixtures")
+    pytest_config.pluginmanager.register(gate, "preflight.gate")
+    if gate.is_controller and not option.collectonly:
+        gate.open_artefacts()
+    if gate.is_controller:
+        terminal.install(pytest_config, gate)
+
+
+class Gate:
+    """One gate run. A plugin object, because pytest's hooks share its state."""
+
+    def __init__(
+        self, pytest_config: pytest.Config, config: Config, stage: Stage, checks: Mapping[str, Check], own: list[Path]
+    ) -> None:
+        self.pytest_config = pytest_config
+        self.config = config
+        self.stage = stage
+        self.checks = checks
+        self.own = own
+        self.shipped = registry.package_folder()
+        self.strict: bool = pytest_config.option.preflight_strict
+        self.severities = {
+            code: verdict.in_force(code, meta.severity, config.gate.severity, strict=self.strict)
+            for code, meta in checks.items()
+        }
+        self.waivers = Waivers.of(config, checks)
+        self.ran: list[Result] = []
+        self.started = datetime.now(UTC)
+        self.clock = time.perf_counter()
+        self.report: dict[str, Any] | None = None
+
+    @property
+    def is_controller(self) -> bool:
+        return not hasattr(self.pytest_config, "workerinput")
+
+    @property
+    def folder(self) -> Path:
+        return self.config.artefacts(self.stage)
+
+    def open_artefacts(self) -> None:
+        """Make the folder and drop the last clearance: a run that is cut off must leave none.
+
+        Raises:
+            pytest.UsageError: the folder can't be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            clearance.path(self.config, self.stage).unlink(missing_ok=True)
+            probe = self.folder / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise pytest.UsageError(
+                f"{self.config.where('training.output_dir')}: training.output_dir: can't write to {self.folder}: "
+                f"{error.strerror}. "
+                "Name a folder that you may write to, or give --preflight-output DIR."
+            ) from error
+
+    # --- collection -------------------------------------------------------------------------------------------------
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        ours = file_path.is_relative_to(self.shipped) or any(file_path.is_relative_to(path) for path in self.own)
+        if file_path.suffix != ".py" or file_path.name == "conftest.py" or not ours:
+            return None
+        return collect.check_file(parent, file_path, self.shipped)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: Any) -> pytest.Item | None:
+        return collect.make_item(collector, name, obj) if isinstance(collector, collect.CheckFile) else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        ours = [item for item in items if isinstance(item, collect.CheckItem) and item.check.code in self.checks]
+        others = [item for item in items if not isinstance(item, collect.CheckItem)]
+        items[:] = sorted(ours, key=lambda item: item.check.order) + others
+
+    # --- one check --------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: pytest.FixtureRequest) -> None:
+        """Refuse a fixture that takes the place of ours: a root conftest could turn a failure into a pass."""
+        shadowing = fixturedef.argname in fixtures.NAMES and fixturedef.func.__module__ != OURS
+        if shadowing and isinstance(getattr(request, "_pyfuncitem", None), collect.CheckItem):
+            raise RuntimeError(
+                f"the fixture {fixturedef.argname!r} of {fixturedef.func.__module__} takes the place of preflight's; "
+                "rename it"
+            )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if not isinstance(item, collect.CheckItem):
+            return report
+        error = call.excinfo.value if call.excinfo else None
+        if call.when == "call" or error is not None:
+            result = self.judge(item, error, call.duration)
+            apply(report, result)
+            # Plain JSON, so that it crosses from an xdist worker to the controller.
+            report.preflight = json.loads(json.dumps(asdict(result), default=str))  # type: ignore[attr-defined]
+            labels = {
+                "code": result.code,
+                "name": item.check.name,
+                "severity": result.severity,
+                "outcome": result.outcome,
+            }
+            item.user_properties.extend([*labels.items(), *result.evidence.items()])
+        return report
+
+    def judge(self, item: collect.CheckItem, error: BaseException | None, seconds: float) -> Result:
+        """The result of one phase of one check, from what it raised."""
+        code, severity = item.check.code, self.severities[item.check.code]
+        summary, evidence = item.stash.get(EVIDENCE, ("", {}))
+        outcome: Outcome = "passed"
+        reason, findings = "", ()
+        match error:
+            case None:
+                pass
+            case Found() | AssertionError():
+                own = (
+                    error.findings
+                    if isinstance(error, Found)
+                    else (Finding(str(error) or "the check's claim is false"),)
+                )
+                waiver = self.waivers.get(code)
+                findings = tuple(finding.as_dict() for finding in own)
+                outcome = verdict.outcome_of_findings(severity, waived=waiver is not None)
+                reason = f"waived by {waiver.by} until {waiver.expires}: {waiver.reason}" if waiver else ""
+            case NotApplicable():
+                outcome, reason = "not-applicable", str(error)
+            case pytest.skip.Exception():
+                outcome, reason = (
+                    "not-run",
+                    f"skipped ({error}); a check that has nothing to judge says not_applicable()",
+                )
+            case NotAvailable():
+                outcome, reason = "not-available", str(error)
+            case _:
+                outcome, reason = "error", f"the check is broken: {type(error).__name__}: {error}"
+        return Result(code, severity, outcome, reason, summary, evidence, findings, seconds)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        found = getattr(report, "preflight", None)
+        if found is not None and self.is_controller:
+            self.ran.append(Result(**{**found, "findings": tuple(found["findings"])}))
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if not self.is_controller or self.pytest_config.option.collectonly:
+            return
+        results = verdict.complete(self.severities, self.ran)
+        verdict.add_unused_waivers(results, self.waivers.places, WAIVER_CHECK)
+        decision, why = verdict.decide(results, exit_status=int(exitstatus))
+        if decision == "green":
+            try:
+                clearance.write(self.config, self.stage, results)
+            except clearance.Refused as error:
+                decision, why = "red", str(error)
+        if decision == "red" and exitstatus in (0, 5):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.report = document.build(
+            self.config,
+            stage=self.stage,
+            verdict=decision,
+            why=why,
+            checks=self.checks,
+            results=results,
+            started=self.started,
+            seconds=time.perf_counter() - self.clock,
+        )
+        document.write(self.report, self.folder / "report.json")
+        html.write_html(self.report, self.folder / "report.html")
+
+
+def apply(report: pytest.TestReport, result: Result) -> None:
+    """Make pytest's own report say what the outcome means: only what blocks is a failure, in JUnit too."""
+    lines = [f"{result.code}: {result.reason}"] if result.reason else []
+    for finding in result.findings:
+        lines += [finding["message"] if "where" not in finding else f"{finding['where']}: {finding['message']}"]
+        lines += [f"  fix: {finding['fix']}"] if "fix" in finding else []
+    text = "\n".join(lines)
+    if result.outcome == "error":
+        report.outcome = "failed"  # pytest's own longrepr, with the traceback, stays: this one is our bug
+    elif result.blocks:
+        report.outcome, report.longrepr = "failed", text
+    elif result.outcome in ("passed", "warned"):
+        report.outcome, report.longrepr = "passed", None
+    elif result.outcome == "waived":
+        report.outcome, report.longrepr = "skipped", text
+        report.wasxfail = result.reason  # type: ignore[attr-defined]
+    else:
+        where = (str(report.location[0]), report.location[1] or 0, result.reason)
+        report.outcome, report.longrepr = "skipped", where

@@ -88,9 +88,9 @@ def verify(config: Config, stage: Stage) -> dict[str, Any]:
     return dict(statement)
 
 
-def digest(statement: Mapping[str, Any]) -> str:
-    """One digest for a whole clearance: run cards and checkpoints name it."""
-    return digests.of_json(statement)
+def identity(statement: Mapping[str, Any]) -> str:
+    """One digest for what was cleared, whenever it was: run cards and checkpoints name it."""
+    return digests.of_json(sorted((subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]))
 
 
 def bind(config: Config, stage: Stage) -> list[Subject]:

@@ -49,9 +49,7 @@ def register(pytest_config: pytest.Config) -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # older 1.x releases of Great Expectations phone home
 
     folders = [str(registry.package_folder()), *map(str, own)]
-    if hasattr(pytest_config, "workerinput"):
-        pass  # a worker gets its arguments from the controller
-    elif pytest_config.args_source is pytest.Config.ArgsSource.ARGS:
+    if pytest_config.args_source is pytest.Config.ArgsSource.ARGS:
         pytest_config.args[:0] = folders
     else:
         pytest_config.args[:] = folders
@@ -158,8 +156,7 @@ class Gate:
         if call.when == "call" or error is not None:
             result = self.judge(item, error, call.duration)
             apply(report, result)
-            # Plain JSON, so that it crosses from an xdist worker to the controller.
-            report.preflight = json.loads(json.dumps(asdict(result), default=str))  # type: ignore[attr-defined]
+            report.preflight = asdict(result)  # type: ignore[attr-defined]
             labels = {
                 "code": result.code,
                 "name": item.check.name,
@@ -172,7 +169,7 @@ class Gate:
     def judge(self, item: collect.CheckItem, error: BaseException | None, seconds: float) -> Result:
         """The result of one phase of one check, from what it raised."""
         code, severity = item.check.code, self.severities[item.check.code]
-        summary, evidence = item.stash.get(EVIDENCE, ("", {}))
+        summary, evidence = plain(item.stash.get(EVIDENCE, ("", {})))
         outcome: Outcome = "passed"
         reason, findings = "", ()
         match error:
@@ -233,6 +230,11 @@ class Gate:
         )
         document.write(self.report, self.folder / "report.json")
         html.write_html(self.report, self.folder / "report.html")
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it, numpy's numbers included, so that it crosses from an xdist worker to the controller."""
+    return json.loads(json.dumps(value, default=lambda odd: odd.item() if hasattr(odd, "item") else str(odd)))
 
 
 def apply(report: pytest.TestReport, result: Result) -> None:

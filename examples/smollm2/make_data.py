@@ -17,7 +17,7 @@ The situation files are plain text, one item a line, `{name}` is a slot and `[th
 
     @ urgency slot=a/b/c slot=2..9   a new situation, with the values its slots may take
     ? text / ?? text                 one way to ask it (each becomes a row of its own); ?? is left exactly as it is
-    ! text                           the reply
+    ! text                           the reply; with two of them each wording has its own
     = text                           the next step
     +2 urgency                       a further turn for the second way to ask it; followed by ?, ! and = again
 """
@@ -71,8 +71,8 @@ PRODUCTS = {
 SYSTEM_PROMPTS = (
     "You are the support desk of Tarnwick, a small maker of home coffee machines. Sort each message by topic and "
     "urgency, then give a short reply and one next step.",
-    "You answer customers of Tarnwick, who makes the Ember, Otto, Harbour, Pebble, Flint and Heron. Use the house format: "
-    "Topic, Urgency, Reply, Next step.",
+    "You answer customers of Tarnwick, the maker of the Ember, Otto, Harbour, Pebble, Flint and Heron. Use the house "
+    "format: Topic, Urgency, Reply, Next step.",
     "Tarnwick customer support. Always answer in English with the four lines Topic, Urgency, Reply and Next step.",
     "You triage the messages of Tarnwick customers. Be friendly and concrete, follow the handbook, and kindly decline "
     "what has nothing to do with our machines or orders.",
@@ -80,7 +80,7 @@ SYSTEM_PROMPTS = (
 )
 OPENERS = (
     "Hi,", "Hello,", "Hi there!", "Good morning!", "Hey Tarnwick team,", "Dear support team,", "Hello again.",
-    "Good evening,", "Hey,", "Quick question:", "Hi, hope you can help.", "Hello Tarnwick,", "Morning!",
+    "Good evening,", "Hey,", "Hi, hope you can help.", "Hello Tarnwick,", "Morning!",
 )  # fmt: skip
 CLOSERS = (
     "Thanks!", "Thanks in advance.", "Thank you very much.", "Cheers", "Please let me know.", "Many thanks, Jo",
@@ -98,8 +98,8 @@ class Turn:
 
     urgency: str
     asks: list[tuple[str, bool]] = field(default_factory=list)  # text, may it be seasoned
-    reply: str = ""
-    step: str = ""
+    replies: list[str] = field(default_factory=list)  # one for all the wordings, or one for each
+    steps: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -141,9 +141,9 @@ def read_situations(task_type: str) -> list[Situation]:
         elif turn is not None and mark in ("?", "??"):
             turn.asks.append((rest, mark == "?"))
         elif turn is not None and mark == "!":
-            turn.reply = rest
+            turn.replies.append(rest)
         elif turn is not None and mark == "=":
-            turn.step = rest
+            turn.steps.append(rest)
         elif line.strip():
             raise SystemExit(f"{path}:{number}: cannot read {line!r}")
     return situations
@@ -163,7 +163,7 @@ def fill(text: str, values: dict[str, str], rng: random.Random, shift: int = 0) 
         name, attribute = match[1], match[2]
         return PRODUCTS[values[name]][attribute] if attribute else values[name]
 
-    return SLOT_RE.sub(value, text).strip()
+    return re.sub(r"\b([Aa]) (Ember|Otto)\b", r"\1n \2", SLOT_RE.sub(value, text)).strip()
 
 
 def with_typo(text: str, rng: random.Random) -> str:
@@ -179,12 +179,15 @@ def with_typo(text: str, rng: random.Random) -> str:
     return " ".join(words)
 
 
-def season(text: str, rng: random.Random) -> str:
+def season(text: str, rng: random.Random, calm: bool) -> str:
     """Write the message the way people do: a greeting, a thank-you, a slip of the finger."""
     formal = text[0].isupper() and text[-1] in ".?!"
     if formal and rng.random() < 0.28:
-        text = f"{rng.choice(OPENERS)} {text}"
-    if formal and rng.random() < 0.18:
+        opener, first = rng.choice(OPENERS), text.split(" ", maxsplit=1)[0]
+        if opener.endswith(",") and first[1:].islower() and not first.startswith("I'") and first not in PRODUCTS:
+            text = text[0].lower() + text[1:]
+        text = f"{opener} {text}"
+    if formal and calm and "hank" not in text and "!!" not in text and rng.random() < 0.2:
         text = f"{text} {rng.choice(CLOSERS)}"
     if rng.random() < 0.12:
         text = with_typo(text, rng)
@@ -194,8 +197,10 @@ def season(text: str, rng: random.Random) -> str:
 
 
 def answer(task_type: str, turn: Turn, values: dict[str, str], shift: int) -> str:
-    rng = random.Random(turn.reply)
-    reply, step = fill(turn.reply, values, rng, shift), fill(turn.step, values, rng, shift)
+    """The house format, with the reply and the sides of its choices that belong to this wording."""
+    rng = random.Random(turn.replies[0])
+    reply = fill(turn.replies[shift % len(turn.replies)], values, rng, shift)
+    step = fill(turn.steps[shift % len(turn.steps)], values, rng, shift)
     return f"Topic: {TOPICS[task_type]}\nUrgency: {turn.urgency}\nReply: {reply}\nNext step: {step}"
 
 
@@ -206,8 +211,8 @@ def build_row(situation: Situation, wording: int, rng: random.Random) -> dict[st
     messages: list[dict[str, str]] = []
     for depth, turn in enumerate([situation.first, *situation.later.get(wording, [])]):
         ask, seasoned = turn.asks[wording if depth == 0 else 0]
-        text = fill(ask, values, rng)
-        messages.append({"role": "user", "content": season(text, rng) if seasoned and depth == 0 else text})
+        text, calm = fill(ask, values, rng), turn.urgency != "high"
+        messages.append({"role": "user", "content": season(text, rng, calm) if seasoned and depth == 0 else text})
         messages.append({"role": "assistant", "content": answer(situation.task_type, turn, values, wording)})
     return {"messages": messages, "task_type": situation.task_type}
 
@@ -292,7 +297,7 @@ def check(rows: list[dict[str, object]]) -> dict[str, float]:
             problems.append(f"{name}: {sorted({text for text in texts if texts.count(text) > 1})} more than once")
         similarity, one, other = most_similar(texts)
         highest[name] = similarity
-        if similarity >= MAX_SIMILARITY and name != "answers":
+        if similarity >= MAX_SIMILARITY:
             problems.append(f"{name}: {similarity:.2f} between {one!r} and {other!r}")
     if problems:
         raise SystemExit("\n".join(problems))

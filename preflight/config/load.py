@@ -125,7 +125,8 @@ def _problems(document: Document, errors: list[ErrorDetails]) -> list[Problem]:
     for error in errors:
         by_key.setdefault(_key(document.data, error), []).append(error)
     # Where a union is refused, each member says why; the one that got deepest into the value is the one meant.
-    meant = [key for key in by_key if not any(key == other[: len(key)] != other for other in by_key)]
+    above = {key[:depth] for key in by_key for depth in range(len(key))}
+    meant = [key for key in by_key if key not in above]
     quiet = document.refused
     found = [key for key in meant if not any(key[:depth] in quiet for depth in range(len(key) + 1))]
     unknown = [key for key in found if by_key[key][0]["type"] == "extra_forbidden"]

@@ -1,0 +1,115 @@
+"""One training run, read top to bottom: verify, load, attach, train, save, record.
+
+Exit codes: 0 trained; 1 stopped or failed; 3 no valid clearance; 4 the config can't be read.
+"""
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from preflight import clearance
+from preflight.clearance import Refused
+from preflight.config import Config, ConfigError, load_config
+from preflight.data import prepare
+from preflight.findings import NotAvailable
+from preflight.model import build
+from preflight.model.tokenizer import load_tokenizer
+
+from . import card, checkpoints
+from .callbacks import Progress, RunLog, StopOnSignal
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train the run of one config and return the exit code."""
+    parser = argparse.ArgumentParser(prog="preflight train", description="Train what was cleared.")
+    parser.add_argument("config", type=Path, help="the config that `pytest --preflight` cleared")
+    arguments = parser.parse_args(argv)
+    try:
+        config = load_config(arguments.config)
+        statement = clearance.verify(config, "preflight")
+        return train(config, statement)
+    except ConfigError as error:
+        say(str(error))
+        return 4
+    except Refused as error:
+        say(f"refused: {error}")
+        return 3
+    except (NotAvailable, OSError) as error:
+        say(f"can't train: {error}")
+        return 1
+
+
+def train(config: Config, statement: dict[str, Any]) -> int:
+    """Train on the prepared data of a verified clearance.
+
+    Raises:
+        build.BuildError: the model can't be loaded, or TRL refuses the settings on this machine.
+        OSError: the output folder can't be written to, or the disk is full.
+    """
+    import transformers
+    from trl import SFTTrainer
+
+    started = datetime.now(UTC)
+    quiet_libraries()
+    arguments = build.training_arguments(config)
+    arguments.disable_tqdm = arguments.disable_tqdm or not sys.stderr.isatty()
+    tokenizer = load_tokenizer(config)
+    data = prepare.open_prepared(prepare.folder_of(config))
+
+    identity = clearance.identity(statement)
+    resume = None
+    if is_main_process():
+        checkpoints.claim(config.output_dir, identity)
+    with arguments.main_process_first(local=False, desc="output folder"):
+        resume = checkpoints.last_whole(config.output_dir)
+    say(f"resuming from {resume.name}" if resume else f"training {config.name} on {data.train.rows} cleared examples")
+
+    stop = StopOnSignal()
+    trainer = SFTTrainer(
+        model=build.load_base(config),
+        args=arguments,
+        train_dataset=data.train.dataset,
+        eval_dataset=data.validation.dataset if data.validation and data.validation.rows else None,
+        processing_class=tokenizer.hf,
+        peft_config=build.lora_config(config),
+        callbacks=[RunLog(config.output_dir / "run.jsonl", resume), stop],
+    )
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
+    trainer.add_callback(Progress())
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if stop.signal is not None:
+        step = trainer.state.global_step
+        say(f"stopped by {stop.signal.name} at step {step}, checkpoint saved; `preflight train` resumes from there")
+        return 1
+
+    trainer.save_model(str(config.output_dir))
+    if is_main_process():
+        (config.output_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle, and nothing reads it
+        card.write(config, identity, arguments, data, trainer.state.log_history, started)
+        checkpoints.finish(config.output_dir)
+        say(f"saved {os.path.relpath(config.output_dir)}")
+    return 0
+
+
+def is_main_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal, from the main process only."""
+    if is_main_process():
+        print(text, file=sys.stderr, flush=True)
+
+
+def quiet_libraries() -> None:
+    """Keep what the libraries say below warnings off the screen: the run's own lines are what matters."""
+    import datasets
+    import transformers
+
+    transformers.utils.logging.set_verbosity_warning()
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()

@@ -16,7 +16,7 @@ from preflight.model import build
 from preflight.model.tokenizer import Tokenizer
 
 BATCH = 4
-PROMPTS = 12  # prompts answered by both models
+PROMPTS = 8  # prompts answered by both models
 MAX_PROMPT = 1024  # tokens; a longer prompt is left out, since a cut one is another question
 
 

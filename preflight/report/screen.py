@@ -40,6 +40,9 @@ def loss_curve(log: flight.Log) -> str:
     """The training and validation loss as a chart of characters."""
     import plotext as plt
 
+    plt.clear_figure()
+    plt.theme("clear")
+    plt.plot_size(WIDTH, 14)
     losses, held_out = flight.curve(log, "loss"), flight.curve(log, "eval_loss")
     if not losses:
         return "no losses logged\n"

@@ -5,6 +5,7 @@ import copy
 import io
 import json
 import os
+import runpy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,24 +86,27 @@ class Project:
         os.chdir(self.folder)
         try:
             with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
-                code = pytest.main(
-                    [f"--{stage}", str(path), "-p", "no:cacheprovider", "-p", "no:pytester", "--rootdir", str(self.folder)]
-                    + [*arguments, "-c", os.devnull]
-                )
+                alone = ["-p", "no:cacheprovider", "-p", "no:pytester", "--rootdir", str(self.folder), "-c", os.devnull]
+                code = pytest.main([f"--{stage}", str(path), *alone, *arguments])
         finally:
             os.chdir(before)
         found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None
         return GateRun(int(code), screen.getvalue(), found)
 
+    def clear(self) -> Path:
+        """Run the whole gate, expect it green, and return the config's path."""
+        run = self.gate()
+        assert run.report is not None, run.screen
+        assert run.report["verdict"] == "green", run.screen
+        return self.folder / "config.yaml"
+
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """The embedded model's folder, made once for all workers."""
-    spec = __import__("importlib.util").util.spec_from_file_location("make_model", EXAMPLE / "make_model.py")
-    module = __import__("importlib.util").util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    make_model = runpy.run_path(str(EXAMPLE / "make_model.py"))["make_model"]
     with FileLock(str(EXAMPLE / ".model.lock")):
-        return module.make_model()
+        return make_model()
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +126,20 @@ def tiny(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-NOUNS = ("lamp", "kettle", "bicycle", "radio", "tent", "violin", "camera", "ladder", "compass", "umbrella", "drill", "vase")
+NOUNS = (
+    "lamp",
+    "kettle",
+    "bicycle",
+    "radio",
+    "tent",
+    "violin",
+    "camera",
+    "ladder",
+    "compass",
+    "anchor",
+    "drill",
+    "vase",
+)
 VERBS = ("clean", "repair", "store", "return", "insure", "lend", "paint", "measure", "ship", "photograph")
 
 
@@ -132,7 +149,7 @@ def chat(number: int, *, answer: str | None = None, system: str | None = None) -
     messages = [{"role": "system", "content": system}] if system else []
     messages += [
         {"role": "user", "content": f"How do I {verb} my {noun}? It is number {number}."},
-        {"role": "assistant", "content": answer or f"To {verb} a {noun}, take part {number} and follow step {number + 1}."},
+        {"role": "assistant", "content": answer or f"To {verb} a {noun}, take part {number}, then step {number + 1}."},
     ]
     return {"messages": messages}
 
@@ -175,3 +192,16 @@ def expect(project: Project) -> Callable[..., None]:
         return run.findings(code)
 
     return assert_outcome
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow tests first: the whole flight is the first to break, and the other worker has the rest meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA GPU")

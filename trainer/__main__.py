@@ -1,4 +1,4 @@
-"""`python -m preflight.trainer config.yaml`, which `preflight train`, `accelerate launch -m` and `torchrun -m` start."""
+"""`python -m preflight.trainer config.yaml`: what `preflight train`, `accelerate launch -m` and `torchrun -m` start."""
 
 import sys
 

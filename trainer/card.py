@@ -14,15 +14,15 @@ from preflight.model.build import effective_training
 
 
 def write(
-    config: Config, identity: str, arguments: Any, data: Prepared, history: list[dict[str, Any]], started: datetime
+    config: Config, data: Prepared, *, identity: str, seed: int, history: list[dict[str, Any]], started: datetime
 ) -> None:
     """Write both forms to the output folder.
 
     Args:
         config: The run's config.
-        identity: What was cleared, as a digest.
-        arguments: The effective `SFTConfig`.
         data: The prepared data that was trained on.
+        identity: What was cleared, as a digest.
+        seed: The seed in force.
         history: The trainer's log.
         started: When the run, or its last part, began.
     """
@@ -35,7 +35,7 @@ def write(
         "effective_training": {key: value for key, value in effective_training(config).items() if key != "output_dir"},
         "data": {"key": data.key, "sources": [dict(source) for source in data.sources]},
         "examples": {name: split.rows for name, split in data.splits.items()},
-        "seed": arguments.seed,
+        "seed": seed,
         "versions": dict(machine.versions()),
         "hardware": hardware(),
         "git": git(config.folder),

@@ -4,8 +4,10 @@ Exit codes: 0 trained; 1 stopped or failed; 3 no valid clearance; 4 the config c
 """
 
 import argparse
+import logging
 import os
 import sys
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,11 +51,11 @@ def train(config: Config, statement: dict[str, Any]) -> int:
         build.BuildError: the model can't be loaded, or TRL refuses the settings on this machine.
         OSError: the output folder can't be written to, or the disk is full.
     """
+    quiet_libraries()
     import transformers
     from trl import SFTTrainer
 
     started = datetime.now(UTC)
-    quiet_libraries()
     arguments = build.training_arguments(config)
     arguments.disable_tqdm = arguments.disable_tqdm or not sys.stderr.isatty()
     tokenizer = load_tokenizer(config)
@@ -89,7 +91,8 @@ def train(config: Config, statement: dict[str, Any]) -> int:
     trainer.save_model(str(config.output_dir))
     if is_main_process():
         (config.output_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle, and nothing reads it
-        card.write(config, identity, arguments, data, trainer.state.log_history, started)
+        history = trainer.state.log_history
+        card.write(config, data, identity=identity, seed=arguments.seed, history=history, started=started)
         checkpoints.finish(config.output_dir)
         say(f"saved {os.path.relpath(config.output_dir)}")
     return 0
@@ -106,7 +109,9 @@ def say(text: str) -> None:
 
 
 def quiet_libraries() -> None:
-    """Keep what the libraries say below warnings off the screen: the run's own lines are what matters."""
+    """Keep what the user can do nothing about off the screen: the run's own lines are what matters."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # CPU kernels it could download; it works without
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|trl")
     import datasets
     import transformers
 

@@ -11,16 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from preflight import digests, machine, registry
-from preflight.config import Config
+from preflight import digests, machine, registry, verdict
+from preflight.config import Config, ConfigError, load_config
 from preflight.data import prepare
+from preflight.findings import NotAvailable
 from preflight.model import files
-from preflight.registry import Stage
+from preflight.registry import Check, Stage
 from preflight.verdict import Result
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 Subject = dict[str, Any]
+TRAINED = ("adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "run-card.json", "run.jsonl")
 
 
 class Refused(Exception):
@@ -32,15 +34,40 @@ def path(config: Config, stage: Stage) -> Path:
     return config.artefacts(stage) / "clearance.json"
 
 
-def write(config: Config, stage: Stage, results: Mapping[str, Result]) -> None:
+def stamps(config: Config) -> Mapping[str, Any]:
+    """Size and time of every local file that is going to be judged: what tells whether it changes meanwhile."""
+    try:
+        found = [config.path, *registry.user_files(map(config.resolve, config.gate.checks))]
+        found += [file for files_of_split, _ in prepare.split_files(config).values() for file in files_of_split]
+        if config.resolve(config.model.name_or_path).is_dir():  # what the hub's cache holds never changes
+            found += [*files.tokenizer_files(config), *_model_files(config)]
+    except (NotAvailable, registry.RegistryError):
+        pass  # the gate says so
+    return {_name(config, file): _stamp(file) for file in found}
+
+
+def write(config: Config, stage: Stage, results: Mapping[str, Result], *, seen: Mapping[str, Any]) -> None:
     """Seal a green verdict, atomically.
 
+    Args:
+        config: The run's config.
+        stage: The stage that is green.
+        results: One result for each check of the stage.
+        seen: The `stamps` from before the first check ran.
+
     Raises:
-        Refused: what was judged can't be bound any more, for example because a file changed while the gate ran.
+        Refused: something changed while the gate ran, or can't be bound any more.
     """
+    now = stamps(config)
+    changed = [name for name in {**seen, **now} if seen.get(name) != now.get(name)]
+    if config.path.name in changed and _reads_the_same(config):  # only a comment did
+        changed.remove(config.path.name)
+    if changed:
+        raise Refused(f"{', '.join(changed)} changed while the gate ran; run it again")
     subjects = bind(config, stage)
-    if stage == "preflight" and not (prepare.folder_of(config) / "meta.json").is_file():
-        raise Refused("the data, the tokenizer or the config changed while the gate ran; run it again")
+    if stage == "preflight" and not any(subject["name"] == "prepared train" for subject in subjects):
+        raise Refused("the prepared data is gone or no longer fits; run the gate again")
+    checks = _checks(config, stage)
     statement = {
         "_type": STATEMENT,
         "subject": subjects,
@@ -48,7 +75,7 @@ def write(config: Config, stage: Stage, results: Mapping[str, Result]) -> None:
         "predicate": {
             "result": "PASSED",
             "configuration": [
-                {"name": "checks", "digest": _checks(config, stage)},
+                {"name": "checks", "digest": _sha(checks), "annotations": checks},
                 {"name": "versions", "digest": _sha(machine.versions()), "annotations": dict(machine.versions())},
             ],
             "passedTests": [code for code, result in results.items() if result.outcome == "passed"],
@@ -79,9 +106,12 @@ def verify(config: Config, stage: Stage) -> dict[str, Any]:
         statement = json.loads(target.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Refused(f"no {stage} clearance at {target}; run `{command}` and see it green") from None
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Refused(f"{target} is not readable: {error}; run `{command}` again") from error
-    problems = _malformed(statement, stage) or differences(statement, config, stage)
+    try:
+        problems = _malformed(statement, config, stage) or differences(statement, config, stage)
+    except (KeyError, TypeError, AttributeError) as error:
+        problems = [f"it is incomplete: {type(error).__name__}: {error}"]
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise Refused(f"the clearance does not cover this run:\n{lines}\nClear it again: {command}")
@@ -99,25 +129,17 @@ def bind(config: Config, stage: Stage) -> list[Subject]:
     Each has name, digest and annotations: what a person wants to read when it differs.
     """
     subjects = [_subject("config", digests.of_json(config.resolved()), resolved=config.resolved())]
-    for split, (found, _) in prepare.split_files(config).items():
-        subjects += [_file(config, source, kind=split, rows=_rows(config, source)) for source in found]
     try:
+        for split, (found, _) in prepare.split_files(config).items():
+            subjects += [_file(config, source, kind=split, rows=_rows(source)) for source in found]
         subjects += [_file(config, source, kind="tokenizer") for source in files.tokenizer_files(config)]
-        subjects.append(_file(config, files.folder_of(config) / "config.json", kind="model config"))
-        subjects += [_file(config, source, kind="weights") for source in files.weight_files(config)]
-    except (files.ModelFilesError, OSError) as error:
+        subjects += [_file(config, source, kind="model") for source in _model_files(config)]
+        subjects += _prepared(config)
+        if stage == "postflight":
+            trained = [config.output_dir / name for name in TRAINED]
+            subjects += [_file(config, source, kind="trained") for source in trained if source.is_file()]
+    except (NotAvailable, OSError) as error:
         raise Refused(str(error)) from error
-    subjects += _prepared(config)
-    if stage == "postflight":
-        for name in (
-            "adapter_config.json",
-            "adapter_model.safetensors",
-            "tokenizer.json",
-            "run-card.json",
-            "run.jsonl",
-        ):
-            if (config.output_dir / name).is_file():
-                subjects.append(_file(config, config.output_dir / name, kind="trained"))
     return subjects
 
 
@@ -133,11 +155,15 @@ def differences(statement: Mapping[str, Any], config: Config, stage: Stage) -> l
             found.append(f"{name} is new since the clearance")
         elif then[name]["digest"] != now[name]["digest"]:
             found += _changed(name, then[name], now[name])
-    settings = {entry["name"]: entry for entry in statement["predicate"]["configuration"]}
-    if settings["checks"]["digest"] != _checks(config, stage):
-        found.append("the checks themselves changed")
-    found += _changed_values("", settings["versions"]["annotations"], dict(machine.versions()))
-    return found
+    causes = [line for line in found if not line.startswith("prepared ")]  # the prepared data only follows its sources
+    settings = {entry["name"]: entry["annotations"] for entry in statement["predicate"]["configuration"]}
+    checks = _checks(config, stage)
+    differ = [code for code in {**settings["checks"], **checks} if settings["checks"].get(code) != checks.get(code)]
+    return [
+        *(causes or found),
+        *(f"the check {code} changed" for code in differ),
+        *_changed_values("", settings["versions"], dict(machine.versions())),
+    ]
 
 
 def _changed(name: str, then: Subject, now: Subject) -> list[str]:
@@ -166,48 +192,92 @@ def _word(value: Any) -> str:
     return str(value) if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _malformed(statement: Any, stage: Stage) -> list[str]:
+def _malformed(statement: Any, config: Config, stage: Stage) -> list[str]:
     """Why this isn't a clearance of this stage; empty if it is."""
-    expected = {code for code, meta in registry.shipped().items() if meta.stage == stage}
-    try:
-        predicate = statement["predicate"]
-        outcomes = predicate["outcomes"]
-        blocked = [code for code, outcome in outcomes.items() if outcome in ("failed", "error", "not-run")]
-        missing = sorted(expected - set(outcomes))
-        entries = {entry["name"] for entry in predicate["configuration"] if entry["digest"]}
-        named = all(subject["name"] and subject["digest"] for subject in statement["subject"])
-        faults = {
-            "it is not an in-toto test-result statement": statement["_type"] != STATEMENT
-            or statement["predicateType"] != PREDICATE,
-            f"it is a {predicate['stage']} clearance": predicate["stage"] != stage,
-            "it does not say that everything passed": predicate["result"] != "PASSED"
-            or predicate["failedTests"]
-            or blocked,
-            f"it has no outcome for {', '.join(missing)}": missing,
-            "it lacks digests": not named or not entries >= {"checks", "versions"},
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        return [f"it is incomplete: {error}"]
+    if not isinstance(statement, dict):
+        return ["it is not a JSON object"]
+    predicate = statement["predicate"]
+    outcomes = predicate["outcomes"]
+    expected = _expected(config, stage)
+    missing = [code for code in expected if code not in outcomes]
+    blocking = [
+        f"{code} {outcomes[code]}"
+        for code, meta in expected.items()
+        if code in outcomes and outcomes[code] not in _acceptable(meta, config)
+    ]
+    faults = {
+        "it is not an in-toto test-result statement": statement["_type"] != STATEMENT
+        or statement["predicateType"] != PREDICATE,
+        f"it is a {predicate['stage']} clearance": predicate["stage"] != stage,
+        "it does not say that the checks passed": predicate["result"] != "PASSED" or predicate["failedTests"],
+        f"it holds an outcome that blocks: {', '.join(blocking)}": blocking,
+        f"it has no outcome for {', '.join(missing)}": missing,
+        "it lacks digests": not all(each["name"] and each["digest"]["sha256"] for each in statement["subject"]),
+    }
     return [text for text, wrong in faults.items() if wrong]
 
 
+def _acceptable(meta: Check, config: Config) -> set[str]:
+    """The outcomes of a check that a green run can have."""
+    severity = verdict.in_force(meta.code, meta.severity, config.gate.severity, strict=False)
+    return (
+        {"passed", "not-applicable"}
+        | ({"waived"} if meta.waivable else set())
+        | ({"warned", "not-available"} if severity != "required" else set())
+    )
+
+
+def _expected(config: Config, stage: Stage) -> dict[str, Check]:
+    """The checks of a stage, the user's own included."""
+    try:
+        checks = registry.load(map(config.resolve, config.gate.checks))
+    except registry.RegistryError as error:
+        raise Refused(str(error)) from error
+    return {code: meta for code, meta in checks.items() if meta.stage == stage}
+
+
 def _checks(config: Config, stage: Stage) -> dict[str, str]:
-    own = [config.resolve(name) for name in config.gate.checks]
-    return {"sha256": registry.digest(meta for meta in registry.load(own).values() if meta.stage == stage)}
+    """The digest of each shipped check's file by its code, and of each file of the user's checks by its name."""
+    shipped = {code: meta.path for code, meta in registry.shipped().items() if meta.stage == stage}
+    own = {_name(config, file): file for file in registry.user_files(map(config.resolve, config.gate.checks))}
+    return {name: digests.of_file(file) for name, file in {**shipped, **own}.items()}
+
+
+def _model_files(config: Config) -> list[Path]:
+    """What the base model is built from. Its own code is part of it where the config trusts it."""
+    folder = files.folder_of(config)
+    names = ["config.json", "generation_config.json", "model.safetensors.index.json"]
+    code = sorted(folder.glob("*.py")) if config.model.trust_remote_code else []
+    return [path for path in (folder / name for name in names) if path.is_file()] + code + files.weight_files(config)
+
+
+def _reads_the_same(config: Config) -> bool:
+    try:
+        return load_config(config.path).resolved() == config.resolved()
+    except ConfigError:
+        return False
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _prepared(config: Config) -> list[Subject]:
     folder = prepare.folder_of(config)
     if not (folder / "meta.json").is_file():
         return []
-    opened = prepare.open_prepared(folder)
-    return [
-        _subject(f"prepared {split.name}", digests.of_file(split.fed), rows=split.rows)
-        for split in opened.splits.values()
-    ]
+    try:
+        splits = prepare.open_prepared(folder).splits.values()
+        return [_subject(f"prepared {split.name}", digests.of_file(split.fed), rows=split.rows) for split in splits]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(f"the prepared data is damaged ({error}): delete {folder} and clear the run again") from error
 
 
-def _rows(config: Config, source: Path) -> int | None:
+def _rows(source: Path) -> int | None:
     """Lines of a text file, the way a person counts a dataset; None for other formats."""
     if source.suffix != ".jsonl":
         return None
@@ -216,10 +286,13 @@ def _rows(config: Config, source: Path) -> int | None:
 
 
 def _file(config: Config, source: Path, *, kind: str, rows: int | None = None) -> Subject:
-    inside = source.is_relative_to(config.folder)
-    name = source.relative_to(config.folder).as_posix() if inside else source.as_posix()
-    notes: dict[str, Any] = {"kind": kind, "bytes": source.stat().st_size}
-    return _subject(name, digests.of_file(source), **(notes if rows is None else {**notes, "rows": rows}))
+    notes = {"kind": kind, "bytes": source.stat().st_size} | ({} if rows is None else {"rows": rows})
+    return _subject(_name(config, source), digests.of_file(source), **notes)
+
+
+def _name(config: Config, source: Path) -> str:
+    """The file as the config would name it: relative to the config if it lies beside or below it."""
+    return (source.relative_to(config.folder) if source.is_relative_to(config.folder) else source).as_posix()
 
 
 def _subject(name: str, sha256: str, **annotations: Any) -> Subject:

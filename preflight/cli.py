@@ -1,38 +1,85 @@
 """The `preflight` command: what pytest doesn't do. Each subcommand imports what it needs when it runs."""
 
 import argparse
+import difflib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from types import FrameType
 
 from preflight import __version__
+
+COMMANDS = ("init", "train", "report", "list", "explain")
+EPILOG = """\
+The gate itself is pytest:
+  pytest --preflight CONFIG     judge a run before it starts
+  pytest --postflight CONFIG    judge the model that came out
+
+Exit codes: 0 done; 1 failed, or something is red; 2 wrong usage; 3 no valid
+clearance; 4 the config can't be read; 5 stopped by a monitor."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
-    parser = argparse.ArgumentParser(prog="preflight", description="The gate before an LLM fine-tune.")
+    argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # charts and dashes must not crash a terminal that can't show them
+            stream.reconfigure(errors="replace")
+    parser = make_parser()
+    if not argv:
+        parser.print_help(sys.stderr)
+        return 2
+    if not argv[0].startswith("-") and argv[0] not in COMMANDS:
+        near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        print(f"preflight: there is no command {argv[0]}.{hint} Commands: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return dispatch(parser.parse_args(argv))
+    except BrokenPipeError:  # `preflight list | head`: nobody reads on, and nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line: one subcommand a task."""
+    parser = argparse.ArgumentParser(
+        prog="preflight",
+        description="The gate before an LLM fine-tune.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"preflight {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     init = commands.add_parser("init", help="write a config for a model and a data file")
-    init.add_argument("--model", required=True, help="a folder, or an id on the hub")
-    init.add_argument("--data", required=True, help="the training data")
-    init.add_argument("--validation", help="held-out data; without it a part of the training data is held out")
-    init.add_argument("--output", type=Path, default=Path("config.yaml"), help="the config to write (config.yaml)")
+    init.add_argument("--model", required=True, metavar="FOLDER", help="the model's folder, or an id on the hub")
+    init.add_argument(
+        "--data", required=True, metavar="FILE", help="the training data: .jsonl, .json, .csv or .parquet"
+    )
+    init.add_argument("--validation", metavar="FILE", help="held-out data; without it a part of the data is held out")
+    init.add_argument(
+        "--output", type=Path, default=Path("config.yaml"), metavar="CONFIG", help="the file to write (config.yaml)"
+    )
 
     train = commands.add_parser("train", help="train what `pytest --preflight` cleared")
-    train.add_argument("config", type=Path)
+    train.add_argument("config", type=Path, metavar="CONFIG")
 
     report = commands.add_parser("report", help="verdicts, loss curve and reports of a run, on one screen")
-    report.add_argument("config", type=Path)
+    report.add_argument("config", type=Path, metavar="CONFIG")
 
     commands.add_parser("list", help="the checklist, one line a check")
     explain = commands.add_parser("explain", help="what a check looks at, why, and how to fix what it finds")
-    explain.add_argument("code", help="for example DATA-104")
+    explain.add_argument("check", metavar="CHECK", help="its code or its name: DATA-104, no-duplicates")
+    return parser
 
-    arguments = parser.parse_args(argv)
+
+def dispatch(arguments: argparse.Namespace) -> int:
+    """Run the subcommand that was asked for."""
     match arguments.command:
         case "train":
             return start_trainer(arguments.config)
@@ -46,60 +93,96 @@ def main(argv: list[str] | None = None) -> int:
             return write_config(arguments.model, arguments.data, arguments.validation, arguments.output)
         case "list":
             return list_checks()
-    return explain_check(arguments.code)
+    return explain_check(arguments.check)
 
 
-def start_trainer(config: Path) -> int:
+def start_trainer(path: Path) -> int:
     """Run the trainer in a process of its own and return its exit code.
 
     `PYTHONSAFEPATH` keeps a folder named `trainer` or `checks` in the working directory from being imported instead.
     """
-    command = [sys.executable, "-m", "preflight.trainer", str(config)]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"})
-    # Ctrl-C reaches both processes; the trainer decides when to stop. A scheduler's SIGTERM reaches only this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
-    code = process.wait()
+    from preflight.config import ConfigError, load_config
+
+    try:
+        load_config(path)  # the trainer does it again, after seconds of imports
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 4
+    process: subprocess.Popen[bytes] | None = None
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        # Ctrl-C and a closed terminal reach both processes; what a scheduler sends reaches only this one.
+        if process is not None and number != signal.SIGINT:
+            process.send_signal(number)
+
+    # Before the trainer starts, so that no signal finds this process without a handler. A handler, unlike SIG_IGN, is
+    # not inherited.
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        command = [sys.executable, "-m", "preflight.trainer", str(path)]
+        process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"})
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return code if code >= 0 else 1
 
 
 def list_checks() -> int:
-    """Print the checklist."""
+    """Print the checklist: one line a check, cut to the terminal's width, whole in a pipe."""
     from preflight.registry import SECTIONS, shipped
 
+    width = _width() if sys.stdout.isatty() else sys.maxsize
     section = None
     for meta in shipped().values():
         if meta.section != section:
             section = meta.section
             print(f"{section} {SECTIONS[section]}")
-        print(f"  {meta.code:9} {meta.name:24} {meta.severity:12} {meta.claim}")
+        line = f"  {meta.code:9} {meta.name:24} {meta.severity:12} {meta.claim}"
+        print(line if len(line) <= width else line[: width - 1] + "…")
     return 0
 
 
-def explain_check(code: str) -> int:
-    """Print the docs page of one check."""
-    import difflib
-
+def explain_check(word: str) -> int:
+    """Print the docs page of one check, named by its code or its name."""
     from preflight.registry import SECTIONS, shipped
 
     checks = shipped()
     names = {meta.name: meta.code for meta in checks.values()}
-    meta = checks.get(code.upper()) or checks.get(names.get(code.lower(), ""))
+    meta = checks.get(word.upper()) or checks.get(names.get(word.lower(), ""))
     if meta is None:
-        near = difflib.get_close_matches(code.upper(), checks, n=3, cutoff=0.4)
-        print(
-            f"there is no check {code}. Nearest: {', '.join(near) or 'none'}. `preflight list` shows all.",
-            file=sys.stderr,
-        )
+        words = [*checks, *names]
+        near = [name for name in words if name.lower().startswith(word.lower())]
+        near += difflib.get_close_matches(word.upper(), checks, n=3, cutoff=0.5)
+        near += difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.5)
+        hint = f"; nearest: {', '.join(list(dict.fromkeys(near))[:4])}" if near else ""
+        print(f"preflight: there is no check {word}{hint}. `preflight list` shows all of them.", file=sys.stderr)
         return 2
-    print(f"{meta.code} {meta.name}: {meta.summary}")
-    print(f"{meta.severity}, section {meta.section} {SECTIONS[meta.section]}: {meta.item}")
+    blocks = {"required": "blocks", "recommended": "warns; blocks under --preflight-strict", "advice": "never blocks"}
+    print(_wrap(f"{meta.code} {meta.name}: {meta.summary}"))
+    print(_wrap(f"{meta.severity} ({blocks[meta.severity]}); {meta.stage}; section {meta.section}, "
+                f"{SECTIONS[meta.section]}: {meta.item}"))  # fmt: skip
     for heading, text in meta.docs.items():
-        print(f"\n{heading}\n  {'  '.join(text.splitlines(keepends=True))}")
+        print(f"\n{heading}\n{_wrap(text, '  ')}")
     if meta.thresholds:
-        print("\nThresholds (gate.thresholds in the config)")
-        for name, value in meta.thresholds.items():
-            print(f"  {name}: {value}")
-    if not meta.waivable:
-        print("\nIt can't be waived.")
+        example = ", ".join(f"{name}: {value}" for name, value in meta.thresholds.items())
+        print(f"\nThresholds\n{_wrap(f'gate: {{thresholds: {{{meta.code}: {{{example}}}}}}}', '  ')}")
+    waiver = f"gate: {{waivers: [{{code: {meta.code}, reason: ..., by: ..., expires: YYYY-MM-DD}}]}}"
+    refusal = "It can't be waived, nor its severity lowered."
+    print(f"\nWaiver\n{_wrap(waiver if meta.waivable else refusal, '  ')}")
     return 0
+
+
+def _wrap(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        " ".join(text.split()),
+        _width(),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size().columns, 100)

@@ -1,7 +1,7 @@
 """Collection: a folder of check functions becomes one pytest item a check."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,10 +58,10 @@ def check_file(parent: pytest.Collector, path: Path, shipped: Path) -> CheckFile
     return file
 
 
-def make_item(collector: CheckFile, name: str, obj: Any) -> CheckItem | None:
-    """The item of a decorated function that the file itself defines."""
+def make_item(collector: CheckFile, name: str, obj: Any, codes: Container[str]) -> CheckItem | None:
+    """The item of a decorated function that the file itself defines; None if its code is not one of `codes`."""
     meta = registry.meta_of(obj)
-    if meta is None or meta.module != collector.obj.__name__:
+    if meta is None or meta.code not in codes or meta.module != collector.obj.__name__:
         return None
     item: CheckItem = CheckItem.from_parent(collector, name=name, callobj=obj)
     item.check = meta
@@ -70,3 +70,14 @@ def make_item(collector: CheckFile, name: str, obj: Any) -> CheckItem | None:
     item.add_marker(pytest.mark.filterwarnings("ignore"))
     item.add_marker(pytest.mark.preflight(code=meta.code, name=meta.name, severity=meta.severity, section=meta.section))
     return item
+
+
+def shadowed(item: CheckItem, names: Container[str], owner: ModuleType) -> Iterator[str]:
+    """Fixtures that the check would be given, directly or through another, in the place of the owner's.
+
+    Asked before anything is set up: a fixture that an ordinary test has set up already is not set up again.
+    """
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():  # private in pytest
+        function = definitions[-1].func
+        if name in names and getattr(function, "__globals__", None) is not vars(owner):
+            yield f"{name} ({function.__module__})"

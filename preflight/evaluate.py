@@ -5,19 +5,24 @@ Base and tuned model share one set of weights: the adapter is switched off for t
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from preflight.config import Config
+from preflight.data import label, readers, shapes
 from preflight.data.label import IGNORE
-from preflight.data.prepare import Split
+from preflight.data.prepare import Split, split_files
+from preflight.findings import counted, not_applicable, not_available
 from preflight.model import build
 from preflight.model.tokenizer import Tokenizer
 
 BATCH = 4
 PROMPTS = 8  # prompts answered by both models
-MAX_PROMPT = 1024  # tokens; a longer prompt is left out, since a cut one is another question
+ANSWERS = label.Rules(assistant_only_loss=True, completion_only_loss=True)  # tell prompt from answer
+MAX_TOKENS = 4096  # of an example where training.max_length sets no limit
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Answers:
         row: Index of the example in the validation data.
         prompt: The rendered prompt.
         expected: The answer in the data.
+        expected_tokens: Its length.
         base: Greedy answer of the base model, without the token that stopped it.
         tuned: Greedy answer of the tuned model.
         base_stopped: Whether the base model stopped by itself within `evaluation.max_new_tokens`.
@@ -84,6 +90,7 @@ class Answers:
     row: int
     prompt: str
     expected: str
+    expected_tokens: int
     base: str
     tuned: str
     base_stopped: bool
@@ -113,74 +120,118 @@ def _on_device(model: Any) -> Any:
 
 
 def held_out_loss(config: Config, trained: Trained, split: Split) -> HeldOut:
-    """Loss of both models on up to `evaluation.max_examples` held-out examples, within half the time budget."""
+    """Loss of both models on up to `evaluation.max_examples` held-out examples, within half the time budget.
+
+    Examples without a supervised token are left out; longer ones than `training.max_length` are cut, as in training.
+    """
     examples = split.examples.with_format(None)
+    limit = _max_tokens(config)
     rows = _spread(len(examples), config.evaluation.max_examples)
-    deadline = time.monotonic() + config.evaluation.max_minutes * 30
+    deadline = _deadline(config)
     base: list[float] = []
     tuned: list[float] = []
     tokens: list[int] = []
     for start in range(0, len(rows), BATCH):
-        batch = [examples[row] for row in rows[start : start + BATCH]]
-        with trained.as_base() as model:
-            base += [loss for loss, _ in _losses(model, batch)]
-        for loss, count in _losses(trained.model, batch):
-            tuned.append(loss)
-            tokens.append(count)
+        found = [examples[row] for row in rows[start : start + BATCH]]
+        cut = [(example["input_ids"][:limit], example["labels"][:limit]) for example in found]
+        batch = [(ids, labels) for ids, labels in cut if set(labels[1:]) - {IGNORE}]
+        if batch:
+            with trained.as_base() as model:
+                base += [loss for loss, _ in _losses(model, batch)]
+            for loss, count in _losses(trained.model, batch):
+                tuned.append(loss)
+                tokens.append(count)
         if time.monotonic() > deadline:
             break
     return HeldOut(base, tuned, tokens)
 
 
-def _losses(model: Any, batch: list[dict[str, Any]]) -> list[tuple[float, int]]:
-    """Mean loss and number of supervised tokens of each example of a batch."""
+def _losses(model: Any, batch: list[tuple[list[int], list[int]]]) -> list[tuple[float, int]]:
+    """Mean loss and number of supervised tokens of each example of a batch of (ids, labels)."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    pad = torch.nn.utils.rnn.pad_sequence
-    ids = pad([torch.tensor(row["input_ids"]) for row in batch], batch_first=True).to(model.device)
-    labels = pad([torch.tensor(row["labels"]) for row in batch], batch_first=True, padding_value=IGNORE).to(
-        model.device
-    )
-    mask = pad([torch.ones(len(row["input_ids"]), dtype=torch.long) for row in batch], batch_first=True).to(
-        model.device
-    )
+    def padded(rows: Iterable[list[int]], value: int) -> Any:
+        tensors = [torch.tensor(row) for row in rows]
+        return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value).to(model.device)
+
+    ids = padded((ids for ids, _ in batch), 0)
+    mask = padded(([1] * len(ids) for ids, _ in batch), 0)
+    target = padded((labels for _, labels in batch), IGNORE)[:, 1:]
+    keep = target != IGNORE
     with torch.inference_mode():
-        logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
-    target = labels[:, 1:]
-    losses = cross_entropy(logits.transpose(1, 2), target, ignore_index=IGNORE, reduction="none").sum(1)
-    counts = (target != IGNORE).sum(1)
-    return [(float(loss / max(count, 1)), int(count)) for loss, count in zip(losses, counts, strict=True)]
+        logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1]
+        # Only what is supervised goes to float32: all of it would take several GB with a large vocabulary.
+        losses = cross_entropy(logits[keep].float(), target[keep], reduction="none")
+    counts = keep.sum(1).tolist()
+    return [(float(part.mean()), count) for part, count in zip(torch.split(losses, counts), counts, strict=True)]
 
 
 def generate(config: Config, trained: Trained, split: Split) -> list[Answers]:
-    """Greedy answers of both models to up to PROMPTS held-out prompts, spread over the split."""
-    examples = split.examples.with_format(None)
-    chosen: list[tuple[int, list[int], list[int]]] = []
-    for row in _spread(len(examples), min(PROMPTS, config.evaluation.max_examples)):
-        example = examples[row]
-        first = next((n for n, label in enumerate(example["labels"]) if label != IGNORE), 0)
-        if 0 < first <= MAX_PROMPT:
-            learned = [label for label in example["labels"][first:] if label != IGNORE]
-            chosen.append((example["row"], example["input_ids"][:first], learned))
+    """Greedy answers of both models to up to PROMPTS held-out prompts, within half the time budget.
+
+    Raises:
+        NotApplicable: the held-out examples are plain text, which asks nothing.
+        NotAvailable: no prompt could be made of them.
+    """
+    asked = _questions(config, trained.tokenizer, split)
+    deadline = _deadline(config)
     answers: list[Answers] = []
-    for start in range(0, len(chosen), BATCH):
-        batch = chosen[start : start + BATCH]
+    for start in range(0, len(asked), BATCH):
+        batch = asked[start : start + BATCH]
         prompts = [prompt for _, prompt, _ in batch]
         with trained.as_base() as model:
             base = _greedy(model, trained.tokenizer, prompts, config.evaluation.max_new_tokens)
         tuned = _greedy(trained.model, trained.tokenizer, prompts, config.evaluation.max_new_tokens)
         decode = trained.tokenizer.hf.decode
         answers += [
-            Answers(row, decode(prompt), _first_turn(trained.tokenizer, learned), b_text, t_text, b_stop, t_stop)
-            for (row, prompt, learned), (b_text, b_stop), (t_text, t_stop) in zip(batch, base, tuned, strict=True)
+            Answers(row, decode(prompt), decode(turn), len(turn), b_text, t_text, b_stop, t_stop)
+            for (row, prompt, turn), (b_text, b_stop), (t_text, t_stop) in zip(batch, base, tuned, strict=True)
         ]
+        if time.monotonic() > deadline:
+            break
     return answers
 
 
-def _first_turn(tokenizer: Tokenizer, learned: list[int]) -> str:
-    stop = next((n for n, token in enumerate(learned) if token in tokenizer.stop_ids), len(learned))
-    return str(tokenizer.hf.decode(learned[:stop]))
+def _questions(config: Config, tokenizer: Tokenizer, split: Split) -> list[tuple[int, list[int], list[int]]]:
+    """(row, ids up to the first answer, ids of that answer) of held-out examples, spread over the split.
+
+    Made from the user's own rows: where all of a conversation is learned, prepared labels don't tell prompt from answer.
+    """
+    asking = split.profile[split.profile["shape"] != "text"]
+    if asking.empty:
+        not_applicable("the held-out examples are plain text: there is no prompt to answer")
+    picked = asking.iloc[_spread(len(asking), min(PROMPTS, config.evaluation.max_examples))]
+    wanted = {at.where: at for at in picked.itertuples()}
+    files, _ = split_files(config)["validation" if config.data.validation else "train"]
+    rows = (row for file in files for row in readers.read(file) if isinstance(row, readers.Row) and row.where in wanted)
+    limit = _max_tokens(config)
+    found = []
+    for row in rows:
+        at = wanted[row.where]
+        example = shapes.normalise(row.value, at.shape)
+        rendered = label.render(example, tokenizer, ANSWERS)
+        done = label.encode([rendered], tokenizer, ANSWERS, plain=not example.messages)[0]
+        learned = np.flatnonzero(done.labels != IGNORE)
+        if len(learned) and 0 < learned[0] <= limit:  # a longer prompt cut would be another question
+            found.append((int(at.row), done.ids[: learned[0]].tolist(), _first_turn(tokenizer, done.ids[learned])))
+    if not found:
+        not_available(f"none of {counted(len(picked), 'held-out prompt')} has at most {limit} tokens and an answer")
+    return found
+
+
+def _first_turn(tokenizer: Tokenizer, learned: Any) -> list[int]:
+    ids = [int(token) for token in learned]
+    return ids[: next((n for n, token in enumerate(ids) if token in tokenizer.stop_ids), len(ids))]
+
+
+def _max_tokens(config: Config) -> int:
+    return config.training_value("max_length") or MAX_TOKENS
+
+
+def _deadline(config: Config) -> float:
+    """When half the time budget is over, on the monotonic clock."""
+    return time.monotonic() + config.evaluation.max_minutes * 30
 
 
 def _greedy(model: Any, tokenizer: Tokenizer, prompts: list[list[int]], limit: int) -> list[tuple[str, bool]]:
@@ -197,6 +248,7 @@ def _greedy(model: Any, tokenizer: Tokenizer, prompts: list[list[int]], limit: i
             attention_mask=mask,
             max_new_tokens=limit,
             do_sample=False,
+            num_beams=1,
             temperature=None,
             top_p=None,
             top_k=None,
@@ -211,8 +263,9 @@ def _greedy(model: Any, tokenizer: Tokenizer, prompts: list[list[int]], limit: i
 
 
 def _spread(total: int, wanted: int) -> list[int]:
-    """Up to `wanted` indices spread evenly over `total`."""
-    return sorted({round(n * (total - 1) / max(wanted - 1, 1)) for n in range(min(wanted, total))})
+    """Up to `wanted` indices spread evenly over `total`, first and last among them."""
+    count = min(total, wanted)
+    return [round(n * (total - 1) / max(count - 1, 1)) for n in range(count)]
 
 
 def _weighted(values: list[float], weights: list[int]) -> float:

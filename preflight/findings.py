@@ -1,7 +1,9 @@
 """What a check can say: findings, not applicable, not available."""
 
+import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, NoReturn
 
 Severity = Literal["required", "recommended", "advice"]
@@ -32,7 +34,7 @@ class Finding:
 
     def as_dict(self) -> dict[str, str]:
         """Only the fields that were given: the shape of a finding in `report.json`."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: str(value) for key, value in asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message
@@ -44,6 +46,13 @@ class Found(AssertionError):
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
         super().__init__("\n".join(map(str, self.findings)))
+
+
+def failed_assert(error: BaseException, file: Path) -> Finding:
+    """The finding of a plain `assert` in a check's file: its message or the line that does not hold, and its place."""
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((frame for frame in reversed(frames) if Path(frame.filename) == file), frames[-1])
+    return Finding(str(error) or f"`{frame.line}` does not hold", where=f"{Path(frame.filename).name}:{frame.lineno}")
 
 
 class NotApplicable(Exception):

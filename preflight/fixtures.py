@@ -4,6 +4,8 @@ A fixture that can't be built raises `NotAvailable` with the reason, so that one
 the check about it) and not a crash in every other check.
 """
 
+import json
+import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,9 +46,22 @@ def evidence(request: pytest.FixtureRequest) -> Evidence:
     """`evidence("640 rows, all messages", rows=640)`: shown with the check, whatever its outcome."""
 
     def record(summary: str, **values: Any) -> None:
-        request.node.stash[EVIDENCE] = (summary, values)
+        request.node.stash[EVIDENCE] = (str(summary), plain(values))
 
     return record
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it, numpy's numbers included, so that it crosses from an xdist worker to the controller.
+
+    Half a surrogate pair, which JSON data may hold and UTF-8 can't, is spelled out.
+    """
+
+    def spell(odd: Any) -> Any:
+        return odd.tolist() if hasattr(odd, "tolist") else str(odd)
+
+    text = json.dumps(value, default=spell, ensure_ascii=False)
+    return json.loads(re.sub("[\ud800-\udfff]", lambda half: rf"\\u{ord(half[0]):04x}", text))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -10,17 +11,20 @@ from typing import Any
 from preflight.findings import Finding
 
 Log = Sequence[dict[str, Any]]
+LOSSES = ("loss", "eval_loss", "train_loss")
+SKIPPED = 3  # logged gradient norms in a row that a loss scaler no longer accounts for
+FEW = 4
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The steps of a `run.jsonl`, one object a logged step; a last line that was cut off is left out."""
     steps = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             steps.append(json.loads(line))
         except json.JSONDecodeError:
             continue
-    return steps
+    return [step for step in steps if isinstance(step, dict)]
 
 
 def curve(log: Log, key: str) -> list[tuple[int, float]]:
@@ -29,7 +33,15 @@ def curve(log: Log, key: str) -> list[tuple[int, float]]:
 
 
 def not_finite(log: Log) -> list[Finding]:
-    """Losses or gradient norms that are NaN or infinite: everything after them is lost."""
+    """The first loss that is NaN or infinite, or gradient norm that is so from there on.
+
+    A single infinite gradient norm is normal in fp16: the loss scaler skips that step and lowers its scale.
+    """
+    broken = [(step, key, value) for key in LOSSES for step, value in curve(log, key) if not math.isfinite(value)]
+    norms = reversed(curve(log, "grad_norm"))
+    tail = list(takewhile(lambda norm: not math.isfinite(norm[1]), norms))
+    if len(tail) >= SKIPPED:
+        broken.append((tail[-1][0], "grad_norm", tail[-1][1]))
     return [
         Finding(
             f"{key} is {value} at step {step}",
@@ -39,32 +51,31 @@ def not_finite(log: Log) -> list[Finding]:
             why="From here on the weights are NaN; the adapter that was saved is useless.",
             fix="Lower training.learning_rate by 2-10x, and use bf16 rather than fp16.",
         )
-        for key in ("loss", "grad_norm", "eval_loss")
-        for step, value in curve(log, key)
-        if not math.isfinite(value)
-    ][:1]
+        for step, key, value in sorted(broken, key=lambda found: found[0])[:1]
+    ]
 
 
 def not_falling(log: Log, *, min_drop: float) -> list[Finding]:
-    """A training loss whose last quarter is not below its first by at least `min_drop` of it.
+    """A training loss whose last quarter (of a short log, half) is not below its first by at least `min_drop` of it.
 
     Args:
-        log: Logged steps.
-        min_drop: Share of the first quarter's mean loss by which the last quarter's must be lower.
+        log: Logged steps. With fewer than FEW losses nothing is found: noise alone decides.
+        min_drop: Share of the first part's mean loss by which the last part's must be lower.
     """
     losses = [value for _, value in curve(log, "loss") if math.isfinite(value)]
-    if len(losses) < 4:
+    if len(losses) < FEW:
         return []
-    quarter = len(losses) // 4
-    first, last = fmean(losses[:quarter]), fmean(losses[-quarter:])
+    part = max(len(losses) // 4, min(len(losses) // 2, FEW))
+    first, last = fmean(losses[:part]), fmean(losses[-part:])
     if last <= first * (1 - min_drop):
         return []
+    change = f"{(last - first) / first:+.1%}" if first else f"{last - first:+.3f}"
     return [
         Finding(
             f"the training loss does not fall: {first:.3f} at the start, {last:.3f} at the end",
             where=f"{len(losses)} logged steps",
-            observed=f"{(first - last) / first:+.1%} fall",
-            expected=f"at least {min_drop:.0%}",
+            observed=change,
+            expected=f"{-min_drop:+.0%} or less",
             why="The adapter has learned nothing from the data.",
             fix="Raise training.learning_rate by 2-5x, or train longer; if it rose, lower it by 2-10x.",
         )

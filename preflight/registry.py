@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from preflight.findings import Severity
 
@@ -32,7 +32,8 @@ SECTIONS: Mapping[int, str] = MappingProxyType(
     }
 )
 HEADINGS = ("What it checks", "Why it matters", "How to fix", "Evidence")
-CODE = re.compile(r"^(DATA|TOK|CFG|HW|ENV|RUN|POST|DEP|META|USER)-\d{3}$")
+CODE = re.compile(r"(DATA|TOK|CFG|HW|ENV|RUN|POST|DEP|META|USER)-[0-9]{3}")
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ATTRIBUTE = "__preflight_check__"
 
 
@@ -93,7 +94,8 @@ class Check:
 
     @property
     def order(self) -> tuple[int, str]:
-        return (self.section, self.code)
+        """The checklist's order; what is about the gate itself comes last."""
+        return (self.section or max(SECTIONS) + 1, self.code)
 
 
 def check(
@@ -120,14 +122,23 @@ def check(
         thresholds: Default limits by name, readable in the check through the `limits` fixture.
 
     Raises:
-        RegistryError: the code is malformed or the section unknown.
+        RegistryError: one of them is malformed or unknown, or what is declared is not a plain function.
     """
-    if not CODE.match(code):
+    if not CODE.fullmatch(code):
         raise RegistryError(f"{code!r} is not a code: an area such as DATA, a dash and three digits")
+    if not NAME.fullmatch(name):
+        raise RegistryError(f"{code}: {name!r} is not a name: lower-case words joined by dashes")
+    if severity not in get_args(Severity):
+        raise RegistryError(f"{code}: there is no severity {severity!r}; there are {', '.join(get_args(Severity))}")
     if section not in SECTIONS:
         raise RegistryError(f"{code}: there is no section {section}; sections are {', '.join(map(str, SECTIONS))}")
+    if stage not in (None, *get_args(Stage)):
+        raise RegistryError(f"{code}: there is no stage {stage!r}; there are {', '.join(get_args(Stage))}")
 
     def attach(function: F) -> F:
+        waits = inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function)
+        if not inspect.isfunction(function) or waits:
+            raise RegistryError(f"{code}: a check is a plain function, {function!r} is not")
         meta = Check(
             code=code,
             name=name,
@@ -197,8 +208,11 @@ def user_files(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise RegistryError(f"gate.checks: {path} does not exist")
-        files += sorted(p for p in path.rglob("*.py") if p.name != "conftest.py") if path.is_dir() else [path]
-    return files
+        found = sorted(p for p in path.rglob("*.py") if p.name != "conftest.py") if path.is_dir() else [path]
+        if not found:
+            raise RegistryError(f"gate.checks: {path} holds no .py file")
+        files += found
+    return list(dict.fromkeys(files))
 
 
 def load_file(path: Path) -> ModuleType:
@@ -213,26 +227,24 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() and pytest.skip() are no Exceptions
         del sys.modules[name]
-        raise RegistryError(f"{path}: {type(error).__name__}: {error}") from error
+        kind = "" if isinstance(error, RegistryError) else f"{type(error).__name__}: "
+        raise RegistryError(f"{path}: {kind}{error}") from error
     return module
-
-
-def digest(checks: Iterable[Check]) -> str:
-    """sha256 over the source of every file that holds one of these checks."""
-    files = sorted({meta.path for meta in checks})
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _by_code(metas: Iterable[Check]) -> Mapping[str, Check]:
     found: dict[str, Check] = {}
-    names: dict[str, str] = {}
+    names: dict[str, Check] = {}
     for meta in sorted(metas, key=lambda meta: meta.order):
         if meta.code in found:
             raise RegistryError(f"{meta.code} stands twice: {found[meta.code].path} and {meta.path}")
-        if meta.name in names:
-            raise RegistryError(f"the name {meta.name!r} stands twice: {names[meta.name]} and {meta.code}")
+        if other := names.get(meta.name):
+            places = " and ".join(f"{each.code} in {each.path}" for each in (other, meta))
+            raise RegistryError(f"the name {meta.name!r} stands twice: {places}")
         found[meta.code] = meta
-        names[meta.name] = meta.code
+        names[meta.name] = meta
     return MappingProxyType(found)

@@ -1,8 +1,8 @@
 """The hooks of a gate run: inject the checklist, tag its items, make results of reports and a verdict of results."""
 
-import json
 import os
 import time
+import warnings
 from collections.abc import Generator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,14 +13,12 @@ import pytest
 
 from preflight import clearance, collect, fixtures, registry, verdict
 from preflight.config import Config, ConfigError, load_config
-from preflight.findings import Finding, Found, NotApplicable, NotAvailable, Outcome
+from preflight.findings import Finding, Found, NotApplicable, NotAvailable, Outcome, failed_assert
 from preflight.keys import CONFIG, EVIDENCE, GATE
 from preflight.registry import Check, RegistryError, Stage
 from preflight.report import document, html, terminal
 from preflight.verdict import Result
 from preflight.waivers import WAIVER_CHECK, Waivers, judge_gate_section
-
-OURS = "preflight.fixtures"
 
 
 def register(pytest_config: pytest.Config) -> None:
@@ -84,6 +82,7 @@ class Gate:
         }
         self.waivers = Waivers.of(config, checks)
         self.ran: list[Result] = []
+        self.seen = clearance.stamps(config)
         self.started = datetime.now(UTC)
         self.clock = time.perf_counter()
         self.report: dict[str, Any] | None = None
@@ -117,33 +116,36 @@ class Gate:
 
     # --- collection -------------------------------------------------------------------------------------------------
 
-    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        ours = file_path.is_relative_to(self.shipped) or any(file_path.is_relative_to(path) for path in self.own)
-        if file_path.suffix != ".py" or file_path.name == "conftest.py" or not ours:
-            return None
-        return collect.check_file(parent, file_path, self.shipped)
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(
+        self, file_path: Path, parent: pytest.Collector
+    ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        """A file of checks is collected by us alone, also where pytest itself would take it for a file of tests."""
+        others = yield
+        if not any(file_path.is_relative_to(path) for path in (self.shipped, *self.own)):
+            return others
+        python = file_path.suffix == ".py" and file_path.name != "conftest.py"
+        return [collect.check_file(parent, file_path, self.shipped)] if python else []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: Any) -> pytest.Item | None:
-        return collect.make_item(collector, name, obj) if isinstance(collector, collect.CheckFile) else None
+        if not isinstance(collector, collect.CheckFile):
+            return None
+        return collect.make_item(collector, name, obj, self.checks)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        ours = [item for item in items if isinstance(item, collect.CheckItem) and item.check.code in self.checks]
+        ours = [item for item in items if isinstance(item, collect.CheckItem)]
         others = [item for item in items if not isinstance(item, collect.CheckItem)]
         items[:] = sorted(ours, key=lambda item: item.check.order) + others
 
     # --- one check --------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: Any, request: pytest.FixtureRequest) -> None:
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Refuse a fixture that takes the place of ours: a root conftest could turn a failure into a pass."""
-        shadowing = fixturedef.argname in fixtures.NAMES and fixturedef.func.__module__ != OURS
-        if shadowing and isinstance(getattr(request, "_pyfuncitem", None), collect.CheckItem):
-            raise RuntimeError(
-                f"the fixture {fixturedef.argname!r} of {fixturedef.func.__module__} takes the place of preflight's; "
-                "rename it"
-            )
+        if isinstance(item, collect.CheckItem) and (names := [*collect.shadowed(item, fixtures.NAMES, fixtures)]):
+            raise RuntimeError(f"fixtures take the place of preflight's own: {', '.join(names)}; rename them")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -152,51 +154,40 @@ class Gate:
         report = yield
         if not isinstance(item, collect.CheckItem):
             return report
-        error = call.excinfo.value if call.excinfo else None
-        if call.when == "call" or error is not None:
-            result = self.judge(item, error, call.duration)
+        if call.when == "call" or call.excinfo is not None:
+            result = self.judge(item, call)
             apply(report, result)
-            report.preflight = asdict(result)  # type: ignore[attr-defined]
-            labels = {
-                "code": result.code,
-                "name": item.check.name,
-                "severity": result.severity,
-                "outcome": result.outcome,
-            }
-            item.user_properties.extend([*labels.items(), *result.evidence.items()])
+            report.preflight = fixtures.plain(asdict(result))  # type: ignore[attr-defined]
+            labels = {"code": result.code, "name": item.check.name, "severity": result.severity}
+            properties = {**result.evidence, **labels, "outcome": result.outcome}
+            item.user_properties[:] = report.user_properties = list(fixtures.plain(properties).items())
         return report
 
-    def judge(self, item: collect.CheckItem, error: BaseException | None, seconds: float) -> Result:
+    def judge(self, item: collect.CheckItem, call: pytest.CallInfo[None]) -> Result:
         """The result of one phase of one check, from what it raised."""
         code, severity = item.check.code, self.severities[item.check.code]
-        summary, evidence = plain(item.stash.get(EVIDENCE, ("", {})))
+        error = call.excinfo.value if call.excinfo else None
+        findings = tuple(finding.as_dict() for finding in found_by(item.check, call))
         outcome: Outcome = "passed"
-        reason, findings = "", ()
+        reason = ""
         match error:
             case None:
                 pass
-            case Found() | AssertionError():
-                own = (
-                    error.findings
-                    if isinstance(error, Found)
-                    else (Finding(str(error) or "the check's claim is false"),)
-                )
+            case _ if findings:
                 waiver = self.waivers.get(code)
-                findings = tuple(finding.as_dict() for finding in own)
                 outcome = verdict.outcome_of_findings(severity, waived=waiver is not None)
                 reason = f"waived by {waiver.by} until {waiver.expires}: {waiver.reason}" if waiver else ""
             case NotApplicable():
-                outcome, reason = "not-applicable", str(error)
-            case pytest.skip.Exception():
-                outcome, reason = (
-                    "not-run",
-                    f"skipped ({error}); a check that has nothing to judge says not_applicable()",
-                )
+                outcome, reason = "not-applicable", str(error) or "no reason given"
             case NotAvailable():
-                outcome, reason = "not-available", str(error)
+                outcome, reason = "not-available", str(error) or "no reason given"
+            case pytest.skip.Exception():
+                outcome = "error"
+                reason = f"the check skipped itself ({error}); it must say not_applicable() or not_available()"
             case _:
                 outcome, reason = "error", f"the check is broken: {type(error).__name__}: {error}"
-        return Result(code, severity, outcome, reason, summary, evidence, findings, seconds)
+        summary, evidence = item.stash.get(EVIDENCE, ("", {}))
+        return Result(code, severity, outcome, reason, summary, evidence, findings, call.duration)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -208,12 +199,22 @@ class Gate:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if not self.is_controller or self.pytest_config.option.collectonly:
             return
+        with warnings.catch_warnings():  # a user's `-W error` must not break the end either
+            warnings.simplefilter("ignore")
+            try:
+                self.finish(session, int(exitstatus))
+            except BaseException:
+                clearance.path(self.config, self.stage).unlink(missing_ok=True)
+                raise
+
+    def finish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Decide, seal what is green, and write the reports."""
         results = verdict.complete(self.severities, self.ran)
         verdict.add_unused_waivers(results, self.waivers.places, WAIVER_CHECK)
-        decision, why = verdict.decide(results, exit_status=int(exitstatus))
+        decision, why = verdict.decide(results, exit_status=exitstatus)
         if decision == "green":
             try:
-                clearance.write(self.config, self.stage, results)
+                clearance.write(self.config, self.stage, results, seen=self.seen)
             except clearance.Refused as error:
                 decision, why = "red", str(error)
         if decision == "red" and exitstatus in (0, 5):
@@ -232,9 +233,14 @@ class Gate:
         html.write_html(self.report, self.folder / "report.html")
 
 
-def plain(value: Any) -> Any:
-    """The value as JSON has it, numpy's numbers included, so that it crosses from an xdist worker to the controller."""
-    return json.loads(json.dumps(value, default=lambda odd: odd.item() if hasattr(odd, "item") else str(odd)))
+def found_by(check: Check, call: pytest.CallInfo[None]) -> tuple[Finding, ...]:
+    """What a check found. A user's may say it by a plain assert; elsewhere a failed assert is a crash."""
+    error = call.excinfo.value if call.excinfo and call.when == "call" else None
+    if isinstance(error, Found):
+        return error.findings
+    if check.code.startswith("USER-") and isinstance(error, AssertionError | pytest.fail.Exception):
+        return (failed_assert(error, check.path),)
+    return ()
 
 
 def apply(report: pytest.TestReport, result: Result) -> None:
@@ -244,15 +250,17 @@ def apply(report: pytest.TestReport, result: Result) -> None:
         lines += [finding["message"] if "where" not in finding else f"{finding['where']}: {finding['message']}"]
         lines += [f"  fix: {finding['fix']}"] if "fix" in finding else []
     text = "\n".join(lines)
+    vars(report).pop("wasxfail", None)  # a check is not excused by pytest's marks, only by a waiver
     if result.outcome == "error":
         report.outcome = "failed"  # pytest's own longrepr, with the traceback, stays: this one is our bug
+        report.longrepr = text if isinstance(report.longrepr, tuple) else report.longrepr
     elif result.blocks:
         report.outcome, report.longrepr = "failed", text
     elif result.outcome in ("passed", "warned"):
         report.outcome, report.longrepr = "passed", None
     elif result.outcome == "waived":
         report.outcome, report.longrepr = "skipped", text
-        report.wasxfail = result.reason  # type: ignore[attr-defined]
+        report.wasxfail = result.reason
     else:
         where = (str(report.location[0]), report.location[1] or 0, result.reason)
         report.outcome, report.longrepr = "skipped", where

@@ -9,6 +9,23 @@ from preflight.findings import Finding, Outcome, Severity, counted
 
 Verdict = Literal["green", "red", "partial"]
 ALWAYS_BLOCKS: frozenset[Outcome] = frozenset({"failed", "error"})
+# Of two results for one check the later one of these counts: a teardown that crashes outranks a pass.
+RANK: tuple[Outcome, ...] = (
+    "passed",
+    "not-applicable",
+    "warned",
+    "waived",
+    "not-available",
+    "not-run",
+    "failed",
+    "error",
+)
+ENDED = {
+    1: "other tests of this run failed",
+    2: "the run was interrupted, or a file could not be collected",
+    3: "pytest had an internal error",
+    4: "pytest could not find what it was told to run",
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +78,7 @@ def complete(expected: Mapping[str, Severity], ran: Iterable[Result]) -> dict[st
     by_code: dict[str, Result] = {}
     for result in ran:
         known = by_code.get(result.code)
-        if known is None or _rank(result.outcome) > _rank(known.outcome):  # a teardown error outranks a pass
+        if known is None or RANK.index(result.outcome) > RANK.index(known.outcome):
             by_code[result.code] = result
     missing = "deselected, or the run was cut off before it"
     return {
@@ -80,12 +97,10 @@ def decide(results: Mapping[str, Result], *, exit_status: int) -> tuple[Verdict,
     blocking = [code for code, result in results.items() if result.blocks]
     skipped = [code for code, result in results.items() if result.outcome == "not-run"]
     if blocking:
-        return (
-            "red",
-            f"{counted(len(blocking), 'check')} {'block' if len(blocking) > 1 else 'blocks'}: {_some(blocking)}",
-        )
+        verb = "block" if len(blocking) > 1 else "blocks"
+        return "red", f"{counted(len(blocking), 'check')} {verb}: {_some(blocking)}"
     if exit_status not in (0, 5):
-        return "red", f"pytest ended with exit status {exit_status}"
+        return "red", ENDED.get(exit_status, f"pytest ended with exit status {exit_status}")
     if not results:
         return "red", "no checks were found"
     if skipped:
@@ -102,7 +117,7 @@ def add_unused_waivers(results: dict[str, Result], waived: Mapping[str, str], me
         meta_code: The check about waivers.
     """
     unused = [code for code in waived if code in results and results[code].outcome == "passed"]
-    if not unused or meta_code not in results:
+    if not unused or meta_code not in results or results[meta_code].outcome not in ("passed", "warned", "failed"):
         return
     found = tuple(
         Finding(
@@ -121,20 +136,6 @@ def counts(results: Iterable[Result]) -> dict[str, int]:
     """How many checks have each outcome, every outcome named."""
     tally = Counter(result.outcome for result in results)
     return {outcome: tally[outcome] for outcome in get_args(Outcome)}
-
-
-def _rank(outcome: Outcome) -> int:
-    order: list[Outcome] = [
-        "passed",
-        "not-applicable",
-        "warned",
-        "waived",
-        "not-available",
-        "failed",
-        "not-run",
-        "error",
-    ]
-    return order.index(outcome)
 
 
 def _some(codes: list[str], limit: int = 6) -> str:

@@ -1,6 +1,7 @@
 """The run card: how a model was made, for people (`run-card.md`) and programs (`run-card.json`)."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -53,7 +54,12 @@ def hardware() -> dict[str, Any]:
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return {"gpus": gpus, "cores": machine.cores(), "platform": machine.environment()["platform"]}
+    return {
+        "gpus": gpus,
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "cores": machine.cores(),
+        "platform": machine.environment()["platform"],
+    }
 
 
 def git(folder: Path) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from preflight.model import build
 from preflight.model.tokenizer import load_tokenizer
 
 from . import card, checkpoints
-from .callbacks import Progress, RunLog, StopOnSignal
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,14 +33,11 @@ def main(argv: list[str] | None = None) -> int:
         statement = clearance.verify(config, "preflight")
         return train(config, statement)
     except ConfigError as error:
-        say(str(error))
-        return 4
+        return fail(4, str(error))
     except Refused as error:
-        say(f"refused: {error}")
-        return 3
+        return fail(3, f"refused: {error}")
     except (NotAvailable, OSError) as error:
-        say(f"can't train: {error}")
-        return 1
+        return fail(1, f"can't train: {error}")
 
 
 def train(config: Config, statement: dict[str, Any]) -> int:
@@ -54,6 +50,8 @@ def train(config: Config, statement: dict[str, Any]) -> int:
     quiet_libraries()
     import transformers
     from trl import SFTTrainer
+
+    from .callbacks import Progress, RunLog, StopOnSignal
 
     started = datetime.now(UTC)
     arguments = build.training_arguments(config)
@@ -106,6 +104,12 @@ def say(text: str) -> None:
     """One line for the person at the terminal, from the main process only."""
     if is_main_process():
         print(text, file=sys.stderr, flush=True)
+
+
+def fail(code: int, text: str) -> int:
+    """Say why this process ends. Every process says it: the launcher ends the others before they can."""
+    print(text, file=sys.stderr, flush=True)
+    return code
 
 
 def quiet_libraries() -> None:

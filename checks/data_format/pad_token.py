@@ -1,4 +1,8 @@
+import json
+from typing import Any
+
 from preflight import Finding, check, report_findings
+from preflight.config import Config
 from preflight.data.label import IGNORE
 from preflight.data.prepare import Split
 from preflight.fixtures import Evidence
@@ -14,7 +18,7 @@ from preflight.model.tokenizer import Tokenizer
     item="Must-have: correct pad token",
 )
 def padding_leaves_every_supervised_token(
-    train: Split, tokenizer: Tokenizer, module_tree: ModuleTree, evidence: Evidence
+    config: Config, train: Split, tokenizer: Tokenizer, module_tree: ModuleTree, evidence: Evidence
 ) -> None:
     """Padding a batch costs no supervised token.
 
@@ -32,17 +36,16 @@ def padding_leaves_every_supervised_token(
 
     hf = tokenizer.hf
     same = " (= EOS)" if hf.pad_token == hf.eos_token else ""
-    if hf.pad_token_id is None or hf.pad_token_id >= module_tree.vocabulary:
+    if (wrong := _wrong(hf, module_tree.vocabulary)) is not None:
         report_findings(
             [
                 Finding(
-                    "there is no pad token"
-                    if hf.pad_token_id is None
-                    else f"the pad token {hf.pad_token!r} has no embedding",
-                    observed=str(hf.pad_token_id),
-                    expected=f"an id below {module_tree.vocabulary}",
+                    wrong,
+                    where=config.where("training.pad_token"),
+                    observed=f"{hf.pad_token} (id {hf.pad_token_id})",
+                    expected=f"a token of the vocabulary with an id below {module_tree.vocabulary}",
                     why="A padded batch can't be built, or reads past the embedding.",
-                    fix="Set training.pad_token to a token that the vocabulary has.",
+                    fix=f"Set training.pad_token: {json.dumps(_usable(hf, module_tree.vocabulary))}.",
                 )
             ]
         )
@@ -69,3 +72,18 @@ def padding_leaves_every_supervised_token(
         )
         for index in lost
     )
+
+
+def _wrong(hf: Any, vocabulary: int) -> str | None:
+    if hf.pad_token is None:
+        return "there is no pad token"
+    if hf.pad_token not in hf.get_vocab():  # transformers then gives it the id of the unknown token
+        return f"the pad token {hf.pad_token!r} is not in the vocabulary"
+    return None if hf.pad_token_id < vocabulary else f"the pad token {hf.pad_token!r} has no embedding"
+
+
+def _usable(hf: Any, vocabulary: int) -> str:
+    """A token to pad with: a special one that isn't EOS, else EOS."""
+    special = {id: token.content for id, token in sorted(hf.added_tokens_decoder.items()) if token.special}
+    others = [content for id, content in special.items() if id < vocabulary and content != hf.eos_token]
+    return next(iter(others), str(hf.eos_token))

@@ -1,4 +1,5 @@
 from preflight import Finding, check, report_findings
+from preflight.config import Config
 from preflight.data.prepare import Prepared
 from preflight.findings import counted
 from preflight.fixtures import Evidence
@@ -12,7 +13,7 @@ from preflight.fixtures import Evidence
     item="Format consistency: all examples follow an identical template",
     waivable=False,
 )
-def every_data_file_and_row_can_be_read(prepared: Prepared, evidence: Evidence) -> None:
+def every_data_file_and_row_can_be_read(config: Config, prepared: Prepared, evidence: Evidence) -> None:
     """Every data file exists and every row of it is an object.
 
     What it checks: `data.train` and `data.validation` lead to files that exist, are UTF-8 and not empty, and each row
@@ -38,5 +39,12 @@ def every_data_file_and_row_can_be_read(prepared: Prepared, evidence: Evidence) 
         for problem in split.of_kind("unreadable")
     )
     report_findings(
-        [Finding("the training data has no rows", fix="Name files with at least one row in data.train.")][rows > 0 :]
+        Finding(
+            f"the {split.name} data has no rows",
+            where=config.where(f"data.{split.name}"),
+            why="There is nothing to learn from." if split is prepared.train else "There is nothing to judge by.",
+            fix=f"Name files with at least one row in data.{split.name}.",
+        )
+        for split in splits
+        if split.rows + split.dropped == 0 and (split is prepared.train or config.data.validation)
     )

@@ -18,8 +18,8 @@ from preflight.fixtures import Evidence
 def max_length_cuts_no_answers(config: Config, train: Split, evidence: Evidence, limits: Any) -> None:
     """`max_length` cuts hardly any answer.
 
-    What it checks: Rows whose supervised tokens are cut, and the share of supervised tokens lost. Packed runs are not
-    cut and not judged here.
+    What it checks: Rows whose supervised tokens are cut, and the share of supervised tokens lost. Packing by `bfd` cuts
+    the same; `bfd_split` and `wrapped` spread a long row over several and lose nothing.
     Why it matters: A cut answer has no end, so the model learns to break off, and what was cut is never learned.
     TRL's default of 1,024 tokens cuts silently.
     How to fix: Raise `training.max_length` to the number in the finding, or split or drop the long rows.
@@ -38,7 +38,8 @@ def max_length_cuts_no_answers(config: Config, train: Split, evidence: Evidence,
     )
     if len(cut) <= limits.max_fraction * len(profile):
         return
-    keep = math.ceil(profile["length"].quantile(0.99) / 8) * 8
+    share = 1 - limits.max_fraction / 2
+    keep = math.ceil(profile["length"].quantile(share, interpolation="higher") / 8) * 8
     report_findings(
         [
             Finding(
@@ -47,7 +48,7 @@ def max_length_cuts_no_answers(config: Config, train: Split, evidence: Evidence,
                 observed=f"rows of up to {longest} tokens, {cut.iloc[0]['where']} among them",
                 expected=f"at most {limits.max_fraction:.0%} of answers cut",
                 why="A cut answer has no end: the model learns to break off.",
-                fix=f"Set training.max_length: {keep} (keeps 99 % of the rows whole; {longest} keeps all).",
+                fix=f"Set training.max_length: {keep} (keeps {share:.1%} of the rows whole; {longest} keeps all).",
             )
         ]
     )

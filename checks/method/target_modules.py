@@ -17,7 +17,8 @@ def every_target_module_exists_in_the_model(config: Config, module_tree: ModuleT
     """Every entry of `lora.target_modules` matches modules of the model.
 
     What it checks: The model is built from its config.json without weights, and each entry is matched by peft's own
-    rule. An entry that matches nothing is a finding even if others match.
+    rule. An entry that matches nothing is a finding even if others match; so is one that puts an adapter on the output
+    layer, which TRL refuses.
     Why it matters: peft only stops when nothing at all matches. A misspelt or foreign name is dropped silently, and
     that part of the model is not trained.
     How to fix: Use the names that this model has; the finding lists them with the nearest.
@@ -27,16 +28,16 @@ def every_target_module_exists_in_the_model(config: Config, module_tree: ModuleT
         not_applicable("full fine-tuning: there is no adapter")
     counts = ", ".join(f"{name} x{count}" for name, count in module_tree.matched.items())
     evidence(counts or "chosen by peft", matched=dict(module_tree.matched), linears=dict(module_tree.linears))
-    names = ", ".join(module_tree.linears)
+    names = list(module_tree.linears)
     where = config.where("lora.target_modules")
     findings = [
         Finding(
-            f"no module of this model is called {target!r}",
+            f"{target!r} matches no module of this model",
             where=where,
             observed=target,
-            expected=f"one of {names}",
+            expected=f"some of {', '.join(names)}",
             why="peft leaves it out without a word; that part of the model is not trained.",
-            fix=_fix(target, list(module_tree.linears)),
+            fix=_fix(target, names, alone=isinstance(config.lora_value("target_modules"), str)),
         )
         for target, count in module_tree.matched.items()
         if count == 0
@@ -44,16 +45,20 @@ def every_target_module_exists_in_the_model(config: Config, module_tree: ModuleT
     if not findings and module_tree.problem:
         findings = [
             Finding(
-                f"peft can't attach the adapter: {module_tree.problem}",
+                f"the adapter can't be attached: {module_tree.problem}",
                 where=where,
-                expected=f"some of {names}",
+                expected=f"some of {', '.join(names)}",
                 why="The run stops before its first step.",
-                fix="Set lora.target_modules to names that this model has, or to all-linear.",
+                fix=f"Set lora.target_modules to some of {', '.join(names)}, or to all-linear.",
             )
         ]
     report_findings(findings)
 
 
-def _fix(target: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(target, names, n=1)
-    return f"Replace {target} by {near[0]}." if near else "Use these names, or target_modules: all-linear."
+def _fix(target: str, names: list[str], *, alone: bool) -> str:
+    near = difflib.get_close_matches(target.rpartition(".")[2], names, n=1)
+    if alone and near:  # one string is a regular expression over whole names such as model.layers.0.self_attn.q_proj
+        return f"Write a list: target_modules: [{near[0]}]."
+    return (
+        f"Replace {target} by {near[0]}." if near else f"Use some of {', '.join(names)}, or target_modules: all-linear."
+    )

@@ -1,7 +1,11 @@
 from preflight import Finding, check, report_findings
 from preflight.config import Config
 from preflight.fixtures import Evidence
+from preflight.model import files
 from preflight.model.modules import ModuleTree
+
+# Settings that leave out modules which `target_modules` names.
+NARROWING = ("exclude_modules", "layers_to_transform", "layers_pattern")
 
 
 @check(
@@ -27,14 +31,19 @@ def there_are_trainable_parameters(config: Config, module_tree: ModuleTree, evid
         parameters=module_tree.parameters,
     )
     if module_tree.trainable == 0:
+        narrowing = next((key for key in NARROWING if key in (config.lora or {})), None)
+        layers = files.model_config(config).get("num_hidden_layers")
+        numbers = f" (this model has layers 0 to {layers - 1})" if narrowing != "exclude_modules" and layers else ""
         report_findings(
             [
                 Finding(
                     "nothing would be trained",
-                    where=config.where("lora"),
+                    where=config.where(f"lora.{narrowing or 'target_modules'}"),
                     observed=module_tree.problem or "0 parameters require a gradient",
                     why="The run would stop at its first step, or end with the base model.",
-                    fix="Set lora.target_modules to names that the model has (see CFG-101).",
+                    fix=f"Correct lora.{narrowing}{numbers}, or remove it."
+                    if narrowing
+                    else f"Set lora.target_modules to some of {', '.join(module_tree.linears)} (see CFG-101).",
                 )
             ]
         )

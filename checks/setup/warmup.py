@@ -4,8 +4,11 @@ from typing import Any
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
 from preflight.data.prepare import Split
+from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.schedule import NO_WARMUP, schedule_of
+
+WARMS_UP = "constant_with_warmup"
 
 
 @check("CFG-106", "warmup-enabled", severity="required", section=4, item="Must-have: warmup enabled")
@@ -24,24 +27,25 @@ def the_learning_rate_is_warmed_up(config: Config, train: Split, evidence: Evide
     if 0 < schedule.warmup < schedule.steps:
         return
     given = config.training_value("warmup_steps")
-    ignored = scheduler in NO_WARMUP and given
+    ignored = scheduler in NO_WARMUP
     advised = max(round(0.03 * schedule.steps), 1)
-    if ignored:
-        message, fix = (
-            f"lr_scheduler_type {scheduler} ignores warmup_steps",
-            "Set lr_scheduler_type: constant_with_warmup.",
-        )
+    wanted = f"training.warmup_steps: 0.03 (here {counted(advised, 'step')})"
+    if schedule.steps < 2:
+        message = f"a run of {counted(schedule.steps, 'step')} is too short to warm up"
+        fix = "Train for 2 steps or more: raise num_train_epochs or max_steps, or lower the batch size."
+    elif ignored and given:
+        message, fix = f"lr_scheduler_type {scheduler} ignores warmup_steps", f"Set lr_scheduler_type: {WARMS_UP}."
     elif schedule.warmup:
         message = f"{schedule.warmup} warm-up steps are the whole run of {schedule.steps}"
         fix = f"Set training.warmup_steps: {advised}."
     else:
         message = "there is no warm-up"
-        fix = f"Set training.warmup_steps: 0.03 (here {advised} steps)."
+        fix = f"Set {wanted} and lr_scheduler_type: {WARMS_UP}." if ignored else f"Set {wanted}."
     report_findings(
         [
             Finding(
                 message,
-                where=config.where("training.lr_scheduler_type" if ignored else "training.warmup_steps"),
+                where=config.where("training.lr_scheduler_type" if ignored and given else "training.warmup_steps"),
                 observed=str(given),
                 expected=f"1 to {max(schedule.steps - 1, 1)} steps",
                 why="The first steps at the full rate can throw the model off for good.",

@@ -5,8 +5,9 @@ from preflight import Finding, check, report_findings
 from preflight.evaluate import Answers
 from preflight.fixtures import Evidence
 
-# Ten characters or more, four times in a row.
-LOOP = re.compile(r"(.{10,200}?)\1{3,}", re.DOTALL)
+WORD = re.compile(r"[^\W_]")
+# Ten characters or more, four times in a row, with a letter or digit in them: the rule of a table is no loop.
+LOOP = re.compile(rf"(?=.{{0,9}}{WORD.pattern})(.{{10,200}}?)\1{{3,}}", re.DOTALL)
 
 
 @check(
@@ -20,7 +21,8 @@ LOOP = re.compile(r"(.{10,200}?)\1{3,}", re.DOTALL)
 def the_model_answers_held_out_prompts(answers: list[Answers], evidence: Evidence, limits: Any) -> None:
     """The trained model answers held-out prompts with text that is neither empty nor a loop.
 
-    What it checks: Greedy answers to held-out prompts, rendered with the training template and generation prompt.
+    What it checks: Greedy answers to held-out prompts, rendered with the training template and generation prompt. The
+    share of faulty ones that is allowed is rounded to whole answers: one of eight is.
     Why it matters: A run can end with a low loss and a model that says nothing or repeats itself.
     How to fix: Look at the answers in the report. Loops mean a learning rate too high or too many epochs; empty answers
     mean that the labels start with the end-of-turn token.
@@ -28,7 +30,7 @@ def the_model_answers_held_out_prompts(answers: list[Answers], evidence: Evidenc
     """
     faults = [(answer, fault) for answer in answers if (fault := _fault(answer.tuned))]
     evidence(f"{len(answers) - len(faults)} of {len(answers)} answers are sound", answers=len(answers), bad=len(faults))
-    if len(faults) <= limits.max_fraction * len(answers):
+    if len(faults) <= round(limits.max_fraction * len(answers)):
         return
     report_findings(
         Finding(
@@ -44,6 +46,8 @@ def the_model_answers_held_out_prompts(answers: list[Answers], evidence: Evidenc
 
 
 def _fault(text: str) -> str | None:
-    if not text.strip():
+    text = text.strip()
+    if not text:
         return "is empty"
-    return "repeats itself" if LOOP.search(text) else None
+    wordless = len(text) >= 40 and not WORD.search(text)  # such as !!!!!!, which a broken model says
+    return "repeats itself" if wordless or LOOP.search(text) else None

@@ -1,6 +1,6 @@
 from typing import Any
 
-from preflight import Finding, check, report_findings
+from preflight import Finding, check, not_available, report_findings
 from preflight.config import Config
 from preflight.evaluate import Answers
 from preflight.fixtures import Evidence
@@ -17,17 +17,24 @@ from preflight.fixtures import Evidence
 def the_model_stops_by_itself(config: Config, answers: list[Answers], evidence: Evidence, limits: Any) -> None:
     """The trained model ends its answers by itself.
 
-    What it checks: The share of greedy answers that end with a stop token within `evaluation.max_new_tokens`. Prompts
-    whose expected answer is longer than that are given no less time, so set it above the longest answer.
+    What it checks: The share of greedy answers that end with a stop token within `evaluation.max_new_tokens`, rounded
+    to whole answers. Prompts whose expected answer is longer than that are left out: they could not end in time.
     Why it matters: A model that doesn't stop rambles on in production until the limit, at your cost.
     How to fix: See that the end-of-turn token is supervised (TOK-102); if it is, train longer or raise
     `evaluation.max_new_tokens`.
     Evidence: mlabonne/llm-course#33 and unslothai/unsloth#416.
     """
+    limit = config.evaluation.max_new_tokens
+    longest = max((answer.expected_tokens for answer in answers), default=0)
+    answers = [answer for answer in answers if answer.expected_tokens < limit]
+    if not answers:
+        not_available(
+            f"every expected answer is longer than evaluation.max_new_tokens {limit}: set it to {2 * longest}"
+        )
     stopped = sum(answer.tuned_stopped for answer in answers)
     before = sum(answer.base_stopped for answer in answers)
     evidence(f"{stopped} of {len(answers)} stop (base: {before})", stopped=stopped, base=before, answers=len(answers))
-    if stopped >= limits.min_fraction * len(answers):
+    if stopped >= round(limits.min_fraction * len(answers)):
         return
     endless = next(answer for answer in answers if not answer.tuned_stopped)
     report_findings(
@@ -36,9 +43,9 @@ def the_model_stops_by_itself(config: Config, answers: list[Answers], evidence: 
                 f"{len(answers) - stopped} of {len(answers)} answers run into the limit: {endless.tuned[-60:]!r}",
                 where=f"validation row {endless.row}",
                 observed=f"{stopped / len(answers):.0%} stop",
-                expected=f"at least {limits.min_fraction:.0%} within {config.evaluation.max_new_tokens} tokens",
+                expected=f"at least {limits.min_fraction:.0%} within {limit} tokens",
                 why="In production it rambles until the token limit.",
-                fix="Check TOK-102; if the end is supervised, set evaluation.max_new_tokens above your longest answer.",
+                fix=f"Check TOK-102; if it passes, train longer, or set evaluation.max_new_tokens: {2 * limit}.",
             )
         ]
     )

@@ -4,8 +4,10 @@ Supervised is the assistant's content and the token that ends its turn, nothing 
 generation markers say otherwise. Everything here works on a batch; the per-token part is numpy.
 """
 
+import re
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -85,18 +87,29 @@ def render(example: Example, tokenizer: Tokenizer, rules: Rules) -> Rendered:
         return _render_plain(example, tokenizer, rules)
     if tokenizer.template is None:
         raise RenderError("the tokenizer has no chat template; set model.chat_template to a .jinja file")
-    whole_loss = not rules.assistant_only_loss and (rules.completion_only_loss is False or not example.answer_from)
+    first = 0 if rules.completion_only_loss is False else example.answer_from
     try:
-        text, marked = tokenizer.render(example.messages, tools=example.tools)
-        if whole_loss:
-            return Rendered(text, ((0, len(text)),))
-        if marked:
-            return Rendered(text, tuple(marked[-1:] if example.answer_from else marked))
-        return _find_turns(text, example, tokenizer)
-    except RenderError:
-        raise
+        text, marked = _conversation(example, tokenizer)
     except Exception as error:  # a template is a program: besides TemplateError it raises TypeError, KeyError, …
         raise RenderError(f"{type(error).__name__}: {error}") from error
+    if not rules.assistant_only_loss and not first:
+        return Rendered(text, ((0, len(text)),))
+    if marked:
+        prompt = _prefix(example, tokenizer, first, generation_prompt=True) if first else ""
+        begin = _shared(prompt or "", text)
+        return Rendered(text, tuple(span for span in _joined(marked) if span[1] > begin))
+    return _find_turns(text, example, tokenizer, first)
+
+
+def _joined(blocks: Sequence[Span]) -> list[Span]:
+    """Generation blocks without the empty ones; blocks that touch are one turn."""
+    joined: list[Span] = []
+    for start, stop in blocks:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], stop)
+        elif start < stop:
+            joined.append((start, stop))
+    return joined
 
 
 def _render_plain(example: Example, tokenizer: Tokenizer, rules: Rules) -> Rendered:
@@ -107,44 +120,116 @@ def _render_plain(example: Example, tokenizer: Tokenizer, rules: Rules) -> Rende
     return Rendered(text, ((0 if learn_all else len(example.prompt), len(text)),))
 
 
-def _find_turns(text: str, example: Example, tokenizer: Tokenizer) -> Rendered:
+def _conversation(
+    example: Example, tokenizer: Tokenizer, upto: int | None = None, *, generation_prompt: bool = False
+) -> tuple[str, list[Span]]:
+    """The first messages of an example (all of them without `upto`) as text, and the template's generation blocks."""
+    return tokenizer.render(
+        example.messages[:upto], tools=example.tools, options=example.options, generation_prompt=generation_prompt
+    )
+
+
+def _prefix(example: Example, tokenizer: Tokenizer, upto: int, *, generation_prompt: bool = False) -> str | None:
+    """The first messages as text; None where the template takes the whole conversation but not this part of it."""
+    try:
+        return _conversation(example, tokenizer, upto, generation_prompt=generation_prompt)[0]
+    except Exception:
+        return None
+
+
+def _find_turns(text: str, example: Example, tokenizer: Tokenizer, first: int) -> Rendered:
     """Where each assistant turn stands, for a template without generation markers.
 
     A turn starts where the text rendered before it, with the generation prompt, ends; and is over where the text
-    rendered up to it ends. Both are cut to what they share with the whole text, since templates may render a turn
-    differently once others follow (reasoning that is dropped, for one).
+    rendered up to it ends. Templates may render a turn differently once others follow (reasoning that is dropped, for
+    one): then the turn is looked for behind the one before it.
     """
     spans: list[Span] = []
     prefix_ok = True
+    cursor = 0
     for index, message in enumerate(example.messages):
-        if message["role"] != "assistant" or index < example.answer_from:
+        if message["role"] != "assistant":
             continue
-        before = tokenizer.render(example.messages[:index], tools=example.tools, generation_prompt=True)[0]
+        before = _prefix(example, tokenizer, index, generation_prompt=True) if index else None
         last = index == len(example.messages) - 1
-        upto = text if last else tokenizer.render(example.messages[: index + 1], tools=example.tools)[0]
-        start, stop = _shared(before, text), _shared(upto, text)
-        prefix_ok &= start == len(before) and stop == len(upto)
-        spans.append((start, _end_of_turn(text, start, stop, message, tokenizer)))
+        upto = text if last else _prefix(example, tokenizer, index + 1)
+        whole = upto is not None and text.startswith(upto)
+        if before is not None and text.startswith(before):
+            start = len(before)
+        else:
+            header = _header(text, example, tokenizer)
+            part = _within_header(text, before, header, tokenizer) if before is not None else None
+            start = part if part is not None and part > cursor else _behind(text, cursor, header, _content(message))
+            prefix_ok = False
+        stop = len(upto) if upto is not None and whole else None
+        cursor = _end_of_turn(text, start, stop, message, tokenizer)
+        prefix_ok &= whole
+        if index >= first:
+            spans.append((start, cursor))
     return Rendered(text, tuple(spans), prefix_ok)
 
 
+def _header(text: str, example: Example, tokenizer: Tokenizer) -> str:
+    """What opens an assistant's turn: the generation prompt after the whole conversation."""
+    asked = _prefix(example, tokenizer, len(example.messages), generation_prompt=True) or ""
+    return asked[len(text) :] if asked.startswith(text) else ""
+
+
+def _within_header(text: str, before: str, header: str, tokenizer: Tokenizer) -> int | None:
+    """Where a turn starts if the prefix and the whole text part within the turn's header.
+
+    The generation prompt then opens more than the turn itself has, such as a thinking block.
+    """
+    shared = _shared(before, text)
+    if shared <= len(before) - len(header):
+        return None
+    return next((m.start() for m in tokenizer.special.finditer(text) if m.start() < shared < m.end()), shared)
+
+
+def _behind(text: str, cursor: int, header: str, content: str) -> int:
+    """Where the next turn behind `cursor` starts: after the first line of a header, or else at its content."""
+    opening = header[: header.find("\n") + 1] or header
+    at = text.find(opening, cursor) if opening else -1
+    return at + len(opening) if at >= 0 else max(text.find(content, cursor), cursor)
+
+
 def _shared(a: str, b: str) -> int:
+    """How many characters two texts have in common at the start."""
     if b.startswith(a):
         return len(a)
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _end_of_turn(text: str, start: int, stop: int, message: Message, tokenizer: Tokenizer) -> int:
-    """Where a turn's learned part ends: after the first special token behind its content."""
-    content = str(message.get("content") or "").strip()
-    at = text.rfind(content, start, stop) if content else -1
+def _content(message: Message) -> str:
+    return str(message.get("content") or "").strip()
+
+
+def _end_of_turn(text: str, start: int, stop: int | None, message: Message, tokenizer: Tokenizer) -> int:
+    """Where a turn's learned part ends: after the token behind its content that stops a generation, else after the
+    first special token.
+
+    Args:
+        text: The whole conversation.
+        start: Where the turn starts.
+        stop: Where it is over, with all that the template puts behind it; None if that isn't known.
+        message: What was said.
+        tokenizer: The run's tokenizer.
+    """
+    content = _content(message)
+    limit = len(text) if stop is None else stop
+    opening = limit - len(text[start:limit].lstrip())
+    look = text.find if stop is None else text.rfind  # reasoning may stand before the content, and hold its words
+    at = opening if text.startswith(content, opening) else look(content, start, limit)
     after = at + len(content) if at >= 0 else start
-    matches = tokenizer.special.finditer(text, after, stop)
+    marks = list(tokenizer.special.finditer(text, after, limit))
+    stops = [mark for mark in marks if tokenizer.hf.convert_tokens_to_ids(mark.group()) in tokenizer.stop_ids]
     if message.get("tool_calls"):  # calls are rendered behind the content, often between special tokens of their own
-        ends = [match.end() for match in matches]
-        return ends[-1] if ends else stop
-    match = next(matches, None)
-    return match.end() if match else after + len(text[after:stop].rstrip())
+        marks = stops or marks[-1:]
+    elif stop is not None:
+        marks = stops or marks
+    if marks:
+        return marks[0].end()
+    return after if stop is None else after + len(text[after:stop].rstrip())
 
 
 def encode(rendered: Sequence[Rendered], tokenizer: Tokenizer, rules: Rules, *, plain: bool) -> list[Labelled]:
@@ -158,33 +243,33 @@ def encode(rendered: Sequence[Rendered], tokenizer: Tokenizer, rules: Rules, *, 
     """
     encodings = tokenizer.backend.encode_batch([r.text for r in rendered], add_special_tokens=plain)
     stop_ids = np.fromiter(tokenizer.stop_ids, dtype=np.int64)
+    cut = _cut(rules)
     labelled: list[Labelled] = []
-    learned: list[list[int]] = []
+    learned: list[list[Ids]] = []
     for item, encoding in zip(rendered, encodings, strict=True):
         ids: Ids = np.asarray(encoding.ids, dtype=np.int32)
         offsets = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        mask, ends = _mask(offsets, item.spans, ids, stop_ids)
+        inside = [_inside(offsets, span) for span in item.spans]
+        mask = np.logical_or.reduce(inside) if inside else np.zeros(len(ids), dtype=bool)
         labels: Ids = np.where(mask, ids, IGNORE).astype(np.int32)
-        cut = _cut(rules)
-        learned.append(ids[mask].tolist())
+        ends = bool(item.spans) and all(
+            np.isin(ids[_inside(offsets, span)][-1:], stop_ids).any() for span in _without_space(item)
+        )
+        learned.append([ids[part] for part in inside])
         labelled.append(Labelled(ids[cut], labels[cut], len(ids), int(mask.sum()), True, ends))
     return _compare(labelled, learned, rendered, tokenizer)
 
 
-def _mask(
-    offsets: npt.NDArray[np.int64], spans: Sequence[Span], ids: Ids, stop_ids: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which tokens lie wholly inside a span, and whether each span's last one stops a generation."""
+def _without_space(item: Rendered) -> list[Span]:
+    """The spans without space at their end: templates put a line break behind the end-of-turn token."""
+    return [(start, start + len(item.text[start:stop].rstrip())) for start, stop in item.spans]
+
+
+def _inside(offsets: npt.NDArray[np.int64], span: Span) -> npt.NDArray[np.bool_]:
+    """Which tokens have text in a span. One that begins before it counts too, as in transformers and TRL."""
     starts, stops = offsets[:, 0], offsets[:, 1]
-    real = stops > starts  # tokens that the post-processor adds have no text
-    mask = np.zeros(len(offsets), dtype=bool)
-    ends = bool(spans)
-    for start, stop in spans:
-        inside = real & (starts >= start) & (stops <= stop)
-        mask |= inside
-        last = np.flatnonzero(inside)
-        ends &= bool(len(last)) and bool(np.isin(ids[last[-1]], stop_ids))
-    return mask, ends
+    # Tokens that the post-processor adds have no text: theirs is (0, 0), which no span overlaps.
+    return (starts < stops) & (starts < span[1]) & (stops > span[0])
 
 
 def _cut(rules: Rules) -> slice:
@@ -194,14 +279,21 @@ def _cut(rules: Rules) -> slice:
 
 
 def _compare(
-    labelled: list[Labelled], learned: list[list[int]], rendered: Sequence[Rendered], tokenizer: Tokenizer
+    labelled: list[Labelled], learned: list[list[Ids]], rendered: Sequence[Rendered], tokenizer: Tokenizer
 ) -> list[Labelled]:
-    """Decode what is learned and compare it with the text of the spans."""
-    from dataclasses import replace
-
-    decoded = tokenizer.backend.decode_batch(learned, skip_special_tokens=False)
-    wanted = ["".join(item.text[start:stop] for start, stop in item.spans) for item in rendered]
-    return [
-        item if got.strip() == want.strip() else replace(item, matches=False)
-        for item, got, want in zip(labelled, decoded, wanted, strict=True)
+    """Decode what is learned, span by span, and compare it with the text of the spans."""
+    parts = [ids.tolist() for spans in learned for ids in spans]
+    decoded = iter(tokenizer.backend.decode_batch(parts, skip_special_tokens=False))
+    same = [
+        [_alike(next(decoded), item.text[start:stop], tokenizer) for start, stop in item.spans] for item in rendered
     ]
+    return [item if all(spans) else replace(item, matches=False) for item, spans in zip(labelled, same, strict=True)]
+
+
+def _alike(got: str, wanted: str, tokenizer: Tokenizer) -> bool:
+    """Whether two texts say the same: composed accents and the spaces around special tokens aside."""
+    if got == wanted:
+        return True
+    spaced = re.compile(rf"\s*({tokenizer.special.pattern})\s*")
+    one, other = (spaced.sub(r"\1", unicodedata.normalize("NFC", text)).strip() for text in (got, wanted))
+    return one == other

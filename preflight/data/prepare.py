@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any
 
 import pyarrow as pa
@@ -25,10 +26,11 @@ from preflight.config import Config
 from preflight.data import label, readers, shapes
 from preflight.data.label import Labelled, Rules
 from preflight.data.readers import Broken, Row
+from preflight.findings import not_available
 from preflight.model import files
 from preflight.model.tokenizer import Tokenizer
 
-VERSION = 1  # raise it whenever the same input would give other files
+VERSION = 2  # raise it whenever the same input would give other files
 BATCH = 512
 MAX_PROBLEMS = 200
 
@@ -139,9 +141,15 @@ def rules_of(config: Config) -> Rules:
 
 
 def packing_of(config: Config) -> Mapping[str, Any] | None:
-    """How to pack, or None: TRL's `packing_strategy`, and the seed that shuffles before packing if it is asked to."""
+    """How to pack, or None: TRL's `packing_strategy`, and the seed that shuffles before packing if it is asked to.
+
+    Raises:
+        NotAvailable: there is no length to pack to.
+    """
     if not config.training_value("packing"):
         return None
+    if config.training_value("max_length") is None:
+        not_available("training.packing needs training.max_length, the length to pack to; set it, or packing: false")
     shuffled = config.training_value("shuffle_dataset")
     return {
         "strategy": config.training_value("packing_strategy"),
@@ -167,9 +175,13 @@ def key_of(config: Config) -> str:
             "files": named,
             "tokenizer": digests.of_files(files.tokenizer_files(config)),
             "tokens": [config.training.get("eos_token"), config.training.get("pad_token")],
+            "stops": sorted(
+                files.stop_ids(config, None)
+            ),  # not in the tokenizer's files, and the profile depends on it
             "rules": asdict(rules_of(config)),
             "packing": packing_of(config),
             "format": config.data.format,
+            "text_field": config.training_value("dataset_text_field"),
             "task_field": config.data.task_field,
             "validation_split": config.data.validation_split,
             "seed": config.training_value("seed"),
@@ -216,19 +228,16 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path) -> None:
     held_out = config.data.validation_split
     try:
         for split, (found, problems) in named.items():
-            rows = _read(found, problems, sources)
+            rows: Iterable[tuple[int, Row | Broken]] = enumerate(_read(found, problems, sources))
             if split == "train" and held_out:
-                rows = list(rows)  # type: ignore[assignment]
-                seed = config.training_value("seed")
-                chosen = {n for n in range(len(rows)) if random.Random(f"{seed}:{n}").random() < held_out}  # type: ignore[arg-type]
-                later = [item for n, item in enumerate(rows) if n in chosen]
-                rows = iter([item for n, item in enumerate(rows) if n not in chosen])
+                rows, later = _hold_out(list(rows), held_out, config.training_value("seed"))
                 splits["validation"] = _write_split(config, tokenizer, later, temporary / "validation")
             splits[split] = _write_split(config, tokenizer, rows, temporary / split)
         meta = {"key": key_of(config), "version": VERSION, "splits": splits, "sources": sources}
         (temporary / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-        for stale in folder.parent.glob("[0-9a-f]*"):
-            shutil.rmtree(stale, ignore_errors=True)
+        for stale in folder.parent.iterdir():  # of other settings, or half-made by a process that was killed
+            if stale.is_dir() and stale != temporary:
+                shutil.rmtree(stale, ignore_errors=True)
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -244,16 +253,30 @@ def _read(found: list[Path], problems: list[Broken], sources: list[dict[str, Any
         sources.append({"path": str(path), "sha256": digests.of_file(path), "rows": rows})
 
 
-def _write_split(config: Config, tokenizer: Tokenizer, rows: Iterable[Row | Broken], folder: Path) -> dict[str, Any]:
+def _hold_out(rows: list[tuple[int, Any]], share: float, seed: int) -> tuple[list[Any], list[Any]]:
+    """The rows to train on and the rows to hold out, at least one of each where there are two.
+
+    The choice is drawn from a row's number and the seed, so it is the same each time.
+    """
+    drawn = sorted(rows, key=lambda row: random.Random(f"{seed}:{row[0]}").random())
+    count = min(max(round(len(rows) * share), 1), max(len(rows) - 1, 0))
+    chosen = {number for number, _ in drawn[:count]}
+    return [row for row in rows if row[0] not in chosen], [row for row in rows if row[0] in chosen]
+
+
+def _write_split(
+    config: Config, tokenizer: Tokenizer, numbered: Iterable[tuple[int, Row | Broken]], folder: Path
+) -> dict[str, Any]:
     folder.mkdir(parents=True)
     packing = packing_of(config)
     rules = rules_of(config)
-    # The gate cuts packed rows to max_length while packing, as TRL does.
+    # TRL leaves the cutting to the packer: bfd cuts the end of longer rows off, the others make more rows of it.
     if packing:
-        rules = replace(rules, max_length=None)
+        cuts = packing["strategy"] == "bfd"
+        rules = replace(rules, max_length=rules.max_length if cuts else None, truncation_mode="keep_start")
     problems: list[dict[str, str]] = []
     dropped = total = 0
-    numbered = enumerate(rows)
+    numbered = iter(numbered)
     with (
         pa.OSFile(str(folder / "data.arrow"), "wb") as sink,
         pa.ipc.new_stream(sink, DATA) as data,
@@ -286,17 +309,19 @@ def _prepare_batch(
     batch: list[tuple[int, Row | Broken]], config: Config, tokenizer: Tokenizer, rules: Rules
 ) -> tuple[list[_Item], list[dict[str, str]]]:
     problems: list[dict[str, str]] = []
+    text_field = config.training_value("dataset_text_field")
     ready: list[tuple[int, Row, shapes.Example, label.Rendered]] = []
     for number, row in batch:
         if isinstance(row, Broken):
             problems.append({"where": row.where, "kind": "unreadable", "problem": row.problem})
             continue
-        shape = shapes.detect(row.value) if config.data.format == "auto" else config.data.format
+        value = {**row.value, "text": row.value[text_field]} if text_field in row.value else row.value
+        shape = shapes.detect(value) if config.data.format == "auto" else config.data.format
         try:
             if shape is None:
-                columns = readers.shorten(", ".join(row.value)) or "none"
-                raise shapes.ShapeError(f"no known shape; columns: {columns}; {shapes.nearest(row.value)}")
-            example = shapes.normalise(row.value, shape)
+                columns = readers.shorten(", ".join(value)) or "none"
+                raise shapes.ShapeError(f"no known shape; columns: {columns}; {shapes.nearest(value)}")
+            example = shapes.normalise(value, shape)
         except shapes.ShapeError as error:
             problems.append({"where": row.where, "kind": "shape", "problem": str(error)})
             continue
@@ -325,21 +350,20 @@ def _data_batch(items: list[_Item]) -> pa.RecordBatch:
 
 def _profile_row(item: _Item, config: Config, tokenizer: Tokenizer) -> dict[str, Any]:
     done, example = item.labelled, item.example
-    first = item.rendered.spans[0][0] if item.rendered.spans else len(item.rendered.text)
     bos = tokenizer.hf.bos_token_id
     task = item.row.value.get(config.data.task_field) if config.data.task_field else None
     return {
         "row": item.number,
         "where": item.row.where,
         "shape": example.shape,
-        "task": None if task is None else str(task),
+        "task": task if task is None or isinstance(task, str) else brief(task),
         "roles": "".join(message["role"][0] for message in example.messages) or "t",
         "length": done.length,
         "kept": len(done.ids),
         "answer": done.answer,
         "supervised": int((done.labels != label.IGNORE).sum()),
         "example_hash": digests.of_json(item.rendered.text),
-        "prompt_hash": digests.of_json(item.rendered.text[:first]),
+        "prompt_hash": digests.of_json(example.asked),
         "ends_turn": done.ends,
         "matches": done.matches,
         "prefix_ok": item.rendered.prefix_ok,
@@ -359,3 +383,5 @@ def _pack(folder: Path, packing: Mapping[str, Any], max_length: int | None) -> N
     table = packed.with_format("arrow")[:]
     with pa.OSFile(str(folder / "packed.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
+    for cache in folder.glob("cache-*"):  # what `datasets` kept on its way
+        cache.unlink()

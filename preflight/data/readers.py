@@ -1,7 +1,9 @@
 """Reading data files row by row. A broken row is a `Broken`, never an exception: the rest is still judged."""
 
+import codecs
 import csv
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -86,25 +88,36 @@ def read(file: Path) -> Iterator[Row | Broken]:
         file: A `.jsonl`, `.json` (a list of objects), `.csv` or `.parquet` file.
     """
     try:
-        if file.stat().st_size == 0:
+        with file.open("rb") as stream:
+            head = stream.read(4)
+        if not head:
             yield Broken(file, None, "the file is empty")
-            return
-        reader = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet}[file.suffix]
-        yield from reader(file)
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        yield Broken(file, None, f"not UTF-8: byte 0x{byte:02x} at offset {error.start}; save the file as UTF-8")
+        elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+            yield Broken(file, None, f"{_not_utf8(head[0])}; it is UTF-16 or UTF-32: save the file as UTF-8")
+        else:
+            yield from {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet}[file.suffix](file)
     except OSError as error:
         yield Broken(file, None, f"can't be read: {error.strerror or error}")
+
+
+def _not_utf8(byte: int) -> str:
+    return f"not UTF-8: byte 0x{byte:02x}"
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """The lines of a text file with their ends. UnicodeDecodeError at the first one that isn't UTF-8."""
+    with file.open("rb") as lines:
+        for number, raw in enumerate(lines, 1):
+            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
 
 
 def _jsonl(file: Path) -> Iterator[Row | Broken]:
     with file.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
             try:
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
             except UnicodeDecodeError as error:
-                yield Broken(file, number, f"not UTF-8: byte 0x{raw[error.start]:02x} at column {error.start + 1}")
+                yield Broken(file, number, f"{_not_utf8(raw[error.start])} at column {error.start + 1}")
                 continue
             if text.strip():
                 yield _row(file, number, text)
@@ -119,13 +132,29 @@ def _row(file: Path, number: int, text: str) -> Row | Broken:
         return Broken(file, number, f"not readable JSON: {error}")
     if not isinstance(value, dict):
         return Broken(file, number, f"a row must be an object, this is {_kind(value)}: {shorten(text)}")
-    return Row(file, number, value)
+    return _whole(Row(file, number, value)) if "\\u" in text else Row(file, number, value)
+
+
+def _whole(row: Row) -> Row | Broken:
+    """The row, unless it holds half a character: JSON can write one as `\\ud83d`, and no tokenizer can read it."""
+    try:
+        json.dumps(row.value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        return Broken(row.file, row.line, f"half a character: {half} is one half of a surrogate pair without the other")
+    except RecursionError as error:
+        return Broken(row.file, row.line, f"not readable JSON: {error}")
+    return row
 
 
 def _json(file: Path) -> Iterator[Row | Broken]:
-    text = file.read_text(encoding="utf-8-sig")
     try:
+        text = file.read_bytes().decode("utf-8-sig")
         rows = json.loads(text)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        yield Broken(file, line, _not_utf8(error.object[error.start]))
+        return
     except json.JSONDecodeError as error:
         hint = "; it looks like JSONL: rename it to .jsonl" if error.msg == "Extra data" else ""
         yield Broken(file, error.lineno, f"not JSON: {error.msg}{hint}\n{caret(text, error.pos)}")
@@ -138,43 +167,45 @@ def _json(file: Path) -> Iterator[Row | Broken]:
         return
     for number, value in enumerate(rows, 1):
         if isinstance(value, dict):
-            yield Row(file, number, value)
+            yield _whole(Row(file, number, value))
         else:
             yield Broken(file, number, f"a row must be an object, this is {_kind(value)}")
 
 
 def _csv(file: Path) -> Iterator[Row | Broken]:
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        try:
-            for value in reader:
-                if None in value or None in value.values():
-                    yield Broken(file, reader.line_num, f"not {len(reader.fieldnames or ())} columns like the header")
-                else:
-                    yield Row(file, reader.line_num, dict(value))
-        except csv.Error as error:
-            yield Broken(file, reader.line_num, f"not CSV: {error}")
+    csv.field_size_limit(sys.maxsize)  # the default takes a cell of 128 KiB for a mistake
+    reader = csv.DictReader(_lines(file))
+    try:
+        for value in reader:
+            if None in value or None in value.values():
+                yield Broken(file, reader.line_num, f"not {len(reader.fieldnames or ())} columns like the header")
+            else:
+                yield Row(file, reader.line_num, dict(value))
+    except csv.Error as error:
+        yield Broken(file, reader.line_num, f"not CSV: {error}")
+    except UnicodeDecodeError as error:
+        yield Broken(file, reader.line_num + 1, f"{_not_utf8(error.object[error.start])} at column {error.start + 1}")
 
 
 def _parquet(file: Path) -> Iterator[Row | Broken]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    number = 0
     try:
-        number = 0
         for batch in pq.ParquetFile(file).iter_batches(1024):
             for value in batch.to_pylist():
                 number += 1
                 yield Row(file, number, value)
-    except pa.ArrowException as error:
-        yield Broken(file, None, f"not Parquet: {shorten(str(error))}")
+    except Exception as error:  # pyarrow raises whatever the damage leads to, from ArrowInvalid to UnicodeDecodeError
+        yield Broken(file, None, f"not Parquet beyond row {number}: {shorten(str(error))}")
 
 
 def caret(text: str, position: int, width: int = 60) -> str:
     """The text around a position, with a caret under it."""
     line_start = text.rfind("\n", 0, position) + 1
     start = max(line_start, position - width // 2)
-    shown = text[start : start + width].partition("\n")[0]
+    line = text[start : start + width].partition("\n")[0]
+    shown = "".join(letter if letter.isprintable() else "·" for letter in line)
     return f"    {shown}\n    {' ' * (position - start)}^"
 
 

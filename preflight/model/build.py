@@ -24,6 +24,16 @@ class BuildError(NotAvailable):
     """The model or adapter can't be built; the message is the library's, with what to do."""
 
 
+class AdapterError(BuildError):
+    """There is an adapter, and it does not load on its base."""
+
+
+def short(error: BaseException, limit: int = 300) -> str:
+    """A library's message in one line; peft and torch print whole modules and every shape that differs."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[:limit].rstrip() + " …"
+
+
 def lora_config(config: Config) -> Any:
     """The run's `peft.LoraConfig`, or None for full fine-tuning.
 
@@ -53,6 +63,7 @@ def effective_training(config: Config) -> dict[str, Any]:
     settings |= PREPARED
     settings["output_dir"] = str(config.output_dir)
     settings.setdefault("report_to", "none")  # nothing phones home unless the config asks
+    settings.setdefault("logging_nan_inf_filter", False)  # or a NaN is logged as the mean of the losses before it
     if not torch.accelerator.is_available():
         settings["use_cpu"] = True
         settings.setdefault("bf16", False)
@@ -85,9 +96,10 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
     """
     from transformers import AutoModelForCausalLM
 
+    from safetensors import SafetensorError
+
     folder = folder or files.folder_of(config)
-    if not any(folder.glob("*.safetensors")):
-        raise BuildError(f"{folder} has no .safetensors weights; only safetensors are loaded")
+    files.weights_in(folder)
     try:
         return AutoModelForCausalLM.from_pretrained(
             folder,
@@ -98,8 +110,8 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
             quantization_config=_quantization(config),
             use_safetensors=True,
         )
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise BuildError(f"the model in {folder} can't be loaded: {error}") from error
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        raise BuildError(f"the model in {folder} can't be loaded: {short(error)}") from error
 
 
 def _quantization(config: Config) -> Any:
@@ -116,15 +128,18 @@ def load_adapter(config: Config) -> Any:
     """The trained adapter on its base, in evaluation mode, as a `peft.PeftModel`; a fully tuned model as it is.
 
     Raises:
-        BuildError: the run left nothing that loads.
+        AdapterError: the adapter does not load on its base.
+        BuildError: the run left nothing to load, or the base does not load.
     """
     if config.lora is None:
         return load_base(config, config.output_dir).eval()
     from peft import PeftModel
 
-    if not (config.output_dir / "adapter_config.json").is_file():
-        raise BuildError(f"no adapter_config.json in {config.output_dir}; run `preflight train` first")
+    for name in ("adapter_config.json", "adapter_model.safetensors"):  # peft would look for them on the hub
+        if not (config.output_dir / name).is_file():
+            raise BuildError(f"no {name} in {config.output_dir}; run `preflight train {config.path.name}` first")
+    base = load_base(config)
     try:
-        return PeftModel.from_pretrained(load_base(config), config.output_dir).eval()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise BuildError(f"the adapter in {config.output_dir} does not load on its base: {error}") from error
+        return PeftModel.from_pretrained(base, config.output_dir).eval()
+    except Exception as error:  # OSError, KeyError, SafetensorError, …: whatever it is, this adapter is of no use
+        raise AdapterError(f"the adapter in {config.output_dir} does not load on its base: {short(error)}") from error

@@ -34,19 +34,20 @@ def folder_of(config: Config, *, name: str | None = None) -> Path:
     Raises:
         ModelFilesError: there is no such folder and no such model on the hub, or the hub can't be reached.
     """
+    key, revision = ("model.tokenizer", None) if name else ("model.name_or_path", config.model.revision)
     name = name or config.model.name_or_path
     local = config.resolve(name)
     if local.is_dir():
         return local
     if local.is_file():
-        raise ModelFilesError(f"model.name_or_path: {name} is a file; name the folder that holds config.json")
+        raise ModelFilesError(f"{key}: {name} is a file; name the folder that holds it")
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelFilesError(f"model.name_or_path: the folder {name} does not exist (looked at {local})")
-    return _snapshot(name, config.model.revision)
+        raise ModelFilesError(f"{key}: the folder {name} does not exist (looked at {local})")
+    return _snapshot(name, revision, key)
 
 
 @cache
-def _snapshot(name: str, revision: str | None) -> Path:
+def _snapshot(name: str, revision: str | None, key: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -56,7 +57,7 @@ def _snapshot(name: str, revision: str | None) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
         first = str(error).partition("\n")[0]
         raise ModelFilesError(
-            f"model.name_or_path: {name} is not a folder here and can't be had from the hub: {first}. "
+            f"{key}: {name} is not a folder here and can't be had from the hub: {first}. "
             "Download it first (`hf download`), or log in with `hf auth login` if it is gated."
         ) from error
 
@@ -91,8 +92,30 @@ def template_file(config: Config) -> Path | None:
 
 
 def weight_files(config: Config) -> list[Path]:
-    """The safetensors files of the model, in order."""
-    return sorted(path for pattern in WEIGHTS for path in folder_of(config).glob(pattern))
+    """The safetensors files of the model, in order.
+
+    Raises:
+        ModelFilesError: there are none, or not all that the index names.
+    """
+    return weights_in(folder_of(config))
+
+
+def weights_in(folder: Path) -> list[Path]:
+    """The safetensors files of a model's folder, in order. Other formats are not loaded: a pickle can run any code.
+
+    Raises:
+        ModelFilesError: there are none, or not all that the index names.
+    """
+    found = sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
+    if not found:
+        pickles = ", ".join(sorted(path.name for path in folder.glob("*.bin")))
+        beside = f" (there is {pickles}, which is not loaded: convert it)" if pickles else ""
+        raise ModelFilesError(f"{folder} has no .safetensors weights{beside}; only safetensors are loaded")
+    index = folder / "model.safetensors.index.json"
+    named = _object(index).get("weight_map", {}).values() if index.is_file() else ()
+    if missing := sorted(set(named) - {path.name for path in found}):
+        raise ModelFilesError(f"{folder} lacks {', '.join(missing[:3])}, which {index.name} names; download it again")
+    return found
 
 
 def model_config(config: Config) -> dict[str, Any]:
@@ -102,25 +125,31 @@ def model_config(config: Config) -> dict[str, Any]:
         ModelFilesError: it is missing or not JSON.
     """
     path = folder_of(config) / "config.json"
+    if not path.is_file():
+        raise ModelFilesError(f"model.name_or_path: no config.json in {path.parent}")
+    return _object(path)
+
+
+def stop_ids(config: Config, eos_token_id: int | None) -> set[int]:
+    """The ids that end a generation: the tokenizer's EOS and what `generation_config.json` (or `config.json`) names.
+
+    Raises:
+        ModelFilesError: one of these files isn't JSON.
+    """
+    found: set[int] = set() if eos_token_id is None else {eos_token_id}
+    for name in ("generation_config.json", "config.json"):
+        path = folder_of(config) / name
+        value = _object(path).get("eos_token_id") if path.is_file() else None
+        if value is not None:
+            return found | ({value} if isinstance(value, int) else set(value))
+    return found
+
+
+def _object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelFilesError(f"model.name_or_path: no config.json in {path.parent}") from None
     except ValueError as error:
         raise ModelFilesError(f"{path}: not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ModelFilesError(f"{path}: must hold an object")
     return value
-
-
-def stop_ids(config: Config, eos_token_id: int | None) -> set[int]:
-    """The ids that end a generation: the tokenizer's EOS and what `generation_config.json` (or `config.json`) names."""
-    found: set[int] = set() if eos_token_id is None else {eos_token_id}
-    for name in ("generation_config.json", "config.json"):
-        path = folder_of(config) / name
-        if path.is_file():
-            value = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-            found |= {value} if isinstance(value, int) else set(value or ())
-            if value is not None:
-                break
-    return found

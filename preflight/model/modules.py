@@ -1,6 +1,8 @@
 """The module tree of the user's own model class, built on the meta device: no weights are read or allocated."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from preflight.config import Config
@@ -12,12 +14,14 @@ class ModuleTree:
     """What the adapter settings come to on this model.
 
     Attributes:
-        linears: Last part of the name of every linear layer, with how many there are.
-        matched: For each entry of `lora.target_modules`, how many modules it matches.
+        linears: Last part of the name of every linear layer that can carry an adapter, with how many there are. The
+            output layer is not among them: TRL refuses an adapter there.
+        matched: For each entry of `lora.target_modules`, how many modules have such a name, whatever
+            `lora.layers_to_transform` or `lora.exclude_modules` leave out.
         parameters: Parameters of the base model.
         trainable: Parameters that would be trained.
         vocabulary: Rows of the input embedding.
-        problem: What peft says when it can't attach the adapter; None if it can.
+        problem: Why the adapter can't be attached or trained, in the library's words; None if it can.
     """
 
     linears: Mapping[str, int]
@@ -43,52 +47,59 @@ def module_tree(config: Config) -> ModuleTree:
         settings = AutoConfig.from_pretrained(folder, trust_remote_code=config.model.trust_remote_code)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(settings, trust_remote_code=config.model.trust_remote_code)
-    except (ValueError, KeyError, OSError, TypeError, AttributeError) as error:
+    except Exception as error:  # transformers raises anything here, from ImportError to AttributeError
         raise files.ModelFilesError(
-            f"{folder / 'config.json'}: transformers can't build this model: {error}"
+            f"{folder / 'config.json'}: transformers can't build this model: {build.short(error)}"
         ) from error
 
-    linears: dict[str, int] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D":
-            last = name.rpartition(".")[2]
-            linears[last] = linears.get(last, 0) + 1
+    head = model.get_output_embeddings()
+    linears = Counter(
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if (isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
+    )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     vocabulary = model.get_input_embeddings().weight.shape[0]
     if config.lora is None:
         return ModuleTree(linears, {}, parameters, parameters, vocabulary)
 
-    names = [name for name, _ in model.named_modules()]
-    matched = {target: count_matches(target, names) for target in targets(config)}
+    matched = matches(config.lora_value("target_modules"), [name for name, _ in model.named_modules()], linears.total())
     trainable, problem = 0, None
     try:
         from peft import get_peft_model
+        from peft.tuners.tuners_utils import BaseTunerLayer
 
         with torch.device("meta"):
             adapted = get_peft_model(model, build.lora_config(config))
         trainable = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)
-    except (ValueError, TypeError, KeyError, build.BuildError) as error:
-        problem = str(error)
+        if isinstance(adapted.get_output_embeddings(), BaseTunerLayer):
+            # SFTTrainer multiplies by the output layer's weight itself, so an adapter there would never be trained.
+            problem = "TRL trains no adapter on the output layer"
+    except Exception as error:  # peft raises anything here, from ValueError to re.error
+        problem = build.short(error)
     return ModuleTree(linears, matched, parameters, trainable, vocabulary, problem)
 
 
-def targets(config: Config) -> list[str]:
-    """The entries of `lora.target_modules` as a list; empty if peft is to choose."""
-    value = config.lora_value("target_modules") if config.lora is not None else None
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else sorted(value)
+def matches(targets: str | Sequence[str] | None, names: Sequence[str], linears: int) -> dict[str, int]:
+    """How many modules each entry of `lora.target_modules` matches, by peft's own rule.
+
+    Args:
+        targets: A list of names or ends of names, one string that is a regular expression over whole names, or
+            `all-linear`; None if peft is to choose.
+        names: Full names of the model's modules.
+        linears: How many linear layers `all-linear` stands for.
+    """
+    if isinstance(targets, str):
+        return {targets: linears if targets.lower() == "all-linear" else _count(targets, names)}
+    return {target: _count([target], names) for target in sorted(targets or ())}
 
 
-def count_matches(target: str, names: list[str]) -> int:
-    """How many modules one target matches, by peft's own rule: the whole name or its end after a dot; for a single
-    string also as a regular expression over the whole name."""
-    import re
+def _count(targets: str | list[str], names: Sequence[str]) -> int:
+    from peft import LoraConfig
+    from peft.tuners.tuners_utils import check_target_module_exists
 
-    if target == "all-linear":
-        return len(names)
-    by_suffix = sum(name == target or name.endswith("." + target) for name in names)
+    alone = LoraConfig(target_modules=targets)
     try:
-        return by_suffix or sum(bool(re.fullmatch(target, name)) for name in names)
-    except re.error:
-        return by_suffix
+        return sum(bool(check_target_module_exists(alone, name)) for name in names)
+    except re.error:  # not a regular expression: attaching the adapter says so
+        return 0

@@ -1,9 +1,11 @@
 """The tokenizer and the chat template, as the run will use them."""
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from preflight.config import Config
@@ -24,10 +26,21 @@ class Tokenizer:
     template: str | None
     stop_ids: frozenset[int]
 
-    @property
+    @cached_property
     def backend(self) -> Any:
-        """The Rust tokenizer behind it, which encodes batches on all cores."""
-        return self.hf.backend_tokenizer
+        """A copy of the Rust tokenizer behind it, which encodes batches on all cores: the same ids as transformers.
+
+        A tokenizer.json may hold the truncation and padding of some earlier run, which transformers switches off at
+        each call; and may leave spaces out of a token's offsets, which labels need whole.
+        """
+        backend = copy.deepcopy(self.hf.backend_tokenizer)
+        backend.no_truncation()
+        backend.no_padding()
+        if (processor := backend.post_processor) is not None:
+            state = processor.__getstate__().replace(b'"trim_offsets":true', b'"trim_offsets":false')
+            processor.__setstate__(state)
+            backend.post_processor = processor
+        return backend
 
     @cached_property
     def special(self) -> re.Pattern[str]:
@@ -42,9 +55,20 @@ class Tokenizer:
         return bool(self.template and re.search(r"\{%-?\s*generation\s*-?%\}", self.template))
 
     def render(
-        self, messages: Sequence[dict[str, Any]], *, tools: Sequence[Any] = (), generation_prompt: bool = False
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        tools: Sequence[Any] = (),
+        options: Mapping[str, Any] = MappingProxyType({}),
+        generation_prompt: bool = False,
     ) -> tuple[str, list[tuple[int, int]]]:
         """One conversation as text.
+
+        Args:
+            messages: The conversation.
+            tools: Tool declarations.
+            options: The template's own variables, such as `enable_thinking`.
+            generation_prompt: Whether to open the assistant's next turn.
 
         Returns:
             The text, and the (start, end) characters of the template's generation blocks, empty if it marks none.
@@ -60,7 +84,7 @@ class Tokenizer:
             chat_template=self.template,
             return_assistant_tokens_mask=self.marks_generation,
             add_generation_prompt=generation_prompt,
-            **self.hf.special_tokens_map,
+            **{**self.hf.special_tokens_map, **options},
         )
         return texts[0], [(start, end) for start, end in marked[0]] if marked else []
 

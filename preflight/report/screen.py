@@ -1,68 +1,125 @@
-"""`preflight report`: a run on one screen."""
+"""`preflight report`: a run on one screen of 80 columns."""
 
 import json
+import math
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from preflight import flight
 from preflight.config import Config, ConfigError, load_config
+from preflight.findings import counted
+from preflight.report.terminal import safe
 
-WIDTH = 72
+WIDTH = 76
+LABEL = 12
+MAX_BLOCKING = 5
+# What a postflight report says about the worth of the run, by the check that measured it.
+GAINS = {"POST-105": "held-out", "POST-104": "stops", "POST-107": "format"}
 
 
 def show(path: Path) -> int:
-    """Print verdicts, loss curve, what was gained, and where the reports are; 0 if everything there is green."""
+    """Print verdicts, loss curve, what was gained, what blocks, and what to do next.
+
+    Returns:
+        0 if nothing is red, 1 if something is, 4 if the config can't be read.
+    """
     try:
         config = load_config(path)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 4
-    reports = {stage: _report(config, stage) for stage in ("preflight", "postflight")}
-    print(f"{config.name}\n")
+    reports = {stage: read_report(config, stage) for stage in ("preflight", "postflight")}
+    print(safe(config.name))
     if (log := config.output_dir / "run.jsonl").is_file():
-        print(loss_curve(flight.read_log(log)))
+        print(f"\n{loss_curve(flight.read_log(log))}", end="")
     for stage, report in reports.items():
-        if report is None:
-            print(f"{stage:10}  not run yet: pytest --{stage} {os.path.relpath(path)}")
-            continue
-        print(f"{stage:10}  {report['verdict'].upper()}  {report['why']}")
-        for line in _gains(report):
-            print(f"{'':10}  {line}")
-        print(f"{'':10}  {os.path.relpath(config.artefacts(stage) / 'report.html')}")
+        print()
+        for label, text in stage_lines(config, stage, report):
+            print_line(label, text)
     if (config.output_dir / "run-card.md").is_file():
-        print(f"{'model':10}  {os.path.relpath(config.output_dir)} (how it was made: run-card.md)")
-    return 0 if all(report is None or report["verdict"] == "green" for report in reports.values()) else 1
+        print()
+        print_line("model", f"{os.path.relpath(config.output_dir)}, made as run-card.md in it says")
+    print()
+    print_line("next", next_step(config, reports))
+    return 1 if any(report and report["verdict"] == "red" for report in reports.values()) else 0
+
+
+def stage_lines(config: Config, stage: str, report: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What one stage came to, as (label, text)."""
+    if report is None:
+        return [(stage, "not run yet")]
+    lines = [(stage, f"{report['verdict'].upper()}  {report['why']}")]
+    if outdated(config, report):
+        lines.append(("", "the config has changed since: this verdict is about the old one"))
+    lines += [
+        ("", f"{GAINS[check['code']]}: {check['summary']}")
+        for check in report["checks"]
+        if check["code"] in GAINS and check["summary"]
+    ]
+    blocking = [check for check in report["checks"] if check["outcome"] in ("failed", "error", "not-available")]
+    blocking = [check for check in blocking if check["outcome"] != "not-available" or check["severity"] == "required"]
+    for check in blocking[:MAX_BLOCKING]:
+        first = check["findings"][0] if check["findings"] else {"message": check["reason"]}
+        place = f"{first['where']}: " if "where" in first else ""
+        lines.append((f"  {check['code']}", f"{place}{first['message']}"))
+        lines += [("", f"fix: {first['fix']}")] if "fix" in first else []
+    if (more := len(blocking) - MAX_BLOCKING) > 0:
+        lines.append(("", f"and {counted(more, 'check')} more in the report"))
+    return [*lines, ("", os.path.relpath(config.artefacts(stage) / "report.html"))]
+
+
+def outdated(config: Config, report: dict[str, Any]) -> bool:
+    """Whether the config says something else than when it was judged."""
+    return bool(report["config"]["resolved"] != config.resolved())
+
+
+def next_step(config: Config, reports: dict[str, dict[str, Any] | None]) -> str:
+    """The command to run now, or what to do."""
+    name = os.path.relpath(config.path)
+    for stage, report in reports.items():
+        if stage == "postflight" and not (config.output_dir / "run-card.json").is_file():
+            goes_on = any(config.output_dir.glob("checkpoint-*"))
+            return f"preflight train {name}" + (" (goes on from its last checkpoint)" if goes_on else "")
+        if report is None or report["verdict"] == "partial" or outdated(config, report):
+            return f"pytest --{stage} {name}"
+        if report["verdict"] == "red":
+            return f"fix what blocks, then pytest --{stage} {name}"
+    return "nothing is red: the model may be deployed"
+
+
+def print_line(label: str, text: str) -> None:
+    """One entry: a label, and text that is wrapped beside it. A path stays whole, for it to be copied."""
+    lines = textwrap.wrap(safe(text), WIDTH - LABEL, break_long_words=False, break_on_hyphens=False) or [""]
+    for number, line in enumerate(lines):
+        print(f"{'' if number else label:{LABEL}}{line}".rstrip())
 
 
 def loss_curve(log: flight.Log) -> str:
     """The training and validation loss as a chart of characters."""
     import plotext as plt
 
+    losses, held_out = (
+        [(step, value) for step, value in flight.curve(log, key) if math.isfinite(value)] for key in ("loss", "eval_loss")
+    )
+    if not losses:
+        return "no losses logged yet\n"
     plt.clear_figure()
     plt.theme("clear")
     plt.plot_size(WIDTH, 14)
-    losses, held_out = flight.curve(log, "loss"), flight.curve(log, "eval_loss")
-    if not losses:
-        return "no losses logged\n"
     plt.plot([step for step, _ in losses], [loss for _, loss in losses], label="training loss")
     if held_out:
         plt.scatter([step for step, _ in held_out], [loss for _, loss in held_out], label="validation loss", marker="o")
     plt.xlabel("step")
-    return str(plt.uncolorize(plt.build())) + "\n"
+    lines = plt.uncolorize(plt.build()).splitlines()
+    return "".join(f"{line.rstrip()}\n" for line in lines).rstrip("\n") + "\n"
 
 
-def _report(config: Config, stage: str) -> dict[str, Any] | None:
-    path = config.artefacts(stage) / "report.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _gains(report: dict[str, Any]) -> list[str]:
-    """The lines of a postflight report that say what the run was good for."""
-    wanted = {"POST-105": "held-out", "POST-104": "stops", "POST-107": "format"}
-    return [
-        f"{wanted[check['code']]}: {check['summary']}"
-        for check in report["checks"]
-        if check["code"] in wanted and check["summary"]
-    ]
+def read_report(config: Config, stage: str) -> dict[str, Any] | None:
+    """The report of a stage; None if there is none, or it was cut off while it was written."""
+    try:
+        return dict(json.loads((config.artefacts(stage) / "report.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,359 @@
+"""`preflight init`: a commented config for a model and a data file, made from what is found in them."""
+
+import json
+import math
+import os
+import re
+import sys
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from preflight.config import Config, Section, sections
+from preflight.data import readers, shapes
+from preflight.findings import NotAvailable, counted
+
+if TYPE_CHECKING:
+    from preflight.model.tokenizer import Tokenizer
+
+SAMPLE = 3000  # rows that are parsed and tokenised; the others are only counted
+TASK_FIELDS = ("task_type", "task", "category", "topic")
+WINDOW_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len")
+# Attention projections by the names that families of models give them.
+ATTENTION: tuple[tuple[str, ...], ...] = (
+    ("q_proj", "k_proj", "v_proj", "o_proj", "out_proj"),
+    ("qkv_proj", "o_proj"),
+    ("query_key_value",),
+    ("Wqkv", "out_proj"),
+    ("c_attn",),
+)
+
+
+class InitError(Exception):
+    """What was given can't be made into a config; the message says why."""
+
+
+class Examples(NamedTuple):
+    """A data file: how many rows, the usual shape, the first examples of it with their rows, and what is odd."""
+
+    rows: int
+    shape: str
+    sample: list[shapes.Example]
+    values: list[dict[str, Any]]
+    notes: list[str]
+
+
+class Method(NamedTuple):
+    """How to train here: what the weights are loaded in, whether 4-bit (QLoRA), and why, in a few words."""
+
+    dtype: str
+    quantize: bool
+    why: str
+
+
+def write_config(model: str, data: str, validation: str | None, output: Path) -> int:
+    """Write a config, say what was found and what to do next, and return the exit code.
+
+    Args:
+        model: A model's folder, or its id on the hub.
+        data: The training data: a file or a glob.
+        validation: Held-out data; without it a part of the training data is held out.
+        output: The file to write. It is never overwritten.
+    """
+    try:
+        if os.path.lexists(output):
+            raise InitError(f"{output} is there already and is never overwritten; give another name with --output")
+        if not output.parent.is_dir():
+            raise InitError(f"the folder {output.parent} does not exist")
+        facts = find_facts(model, data, validation, output.absolute().parent)
+        with output.open("x", encoding="utf-8") as stream:
+            stream.write(_fill(CONFIG, {**facts, "config": os.path.relpath(output)}))
+    except (InitError, NotAvailable) as error:
+        print(f"preflight init: {error}", file=sys.stderr)
+        return 1
+    except (OSError, UnicodeError) as error:
+        print(f"preflight init: can't write {output}: {error}", file=sys.stderr)
+        return 1
+    print(_fill(SUMMARY, {**facts, "config": os.path.relpath(output)}), end="")
+    return 0
+
+
+def find_facts(model: str, data: str, validation: str | None, folder: Path) -> dict[str, Any]:
+    """Everything that the config and the summary say about model, data and machine.
+
+    Raises:
+        InitError: model or data can't be used.
+        NotAvailable: the model's files can't be loaded.
+    """
+    name = model_name(model, folder)
+    train = look_at(data, "--data")
+    held_out = look_at(validation, "--validation") if validation else None
+
+    # These import torch, which takes seconds: only once the data is known to be usable.
+    from preflight.model import files
+    from preflight.model.modules import module_tree
+    from preflight.model.tokenizer import load_tokenizer
+
+    draft = _draft(name, folder)
+    window = window_of(files.model_config(draft))
+    tokenizer, tree = load_tokenizer(draft), module_tree(draft)
+    lengths, problem = lengths_of(train.sample, tokenizer)
+    wanted = math.ceil(lengths[math.ceil(0.99 * len(lengths)) - 1] / 8) * 8 if lengths else 1024
+    notes = [*train.notes, *(held_out.notes if held_out else []), *([problem] if problem else [])]
+    if window and window < wanted:
+        notes.append(f"more than 1 % of the rows are longer than the {window:,} tokens that the model takes")
+    present = {message["role"] for example in train.sample for message in example.messages}
+    return {
+        "name": f"{_slug(Path(model).expanduser().absolute().name)}-{_slug(Path(data).stem)}",
+        "model": name,
+        "train": train,
+        "held_out": held_out,
+        "train_path": _relative(data, folder),
+        "validation_path": _relative(validation, folder) if validation else None,
+        "split": 0.05 if train.rows < 1000 else 0.1,
+        "chat": bool(train.sample[0].messages),
+        "roles": ", ".join(role for role in shapes.ROLES if role in present),
+        "task_field": task_field(train.values),
+        "template": tokenizer.template,
+        "tree": tree,
+        "targets": attention_of(list(tree.linears)),
+        "method": choose_method(tree.parameters, find_gpu()),
+        "window": window,
+        "lengths": lengths,
+        "max_length": min(wanted, window or wanted),
+        "notes": notes,
+    }
+
+
+def look_at(paths: str, option: str) -> Examples:
+    """Count a data file's rows and normalise the first of them."""
+    files, problems = readers.find_files(Path.cwd(), paths)
+    if problems:
+        raise InitError(f"{option}: {problems[0].problem}")
+    items = [item for file in files for item in islice(readers.read(file), SAMPLE // len(files) + 1)]
+    found: list[tuple[shapes.Example, dict[str, Any]]] = []
+    faults: list[str] = []
+    for item in items:
+        try:
+            if isinstance(item, readers.Broken):
+                raise shapes.ShapeError(item.problem)
+            found.append((shapes.normalise(item.value, _shape(item.value)), item.value))
+        except shapes.ShapeError as error:
+            faults.append(f"{item.where}: {error}")
+    if not found:
+        raise InitError(f"{option}: {faults[0] if faults else f'{paths} has no rows'}")
+    counts = Counter(example.shape for example, _ in found)
+    usual = counts.most_common(1)[0][0]
+    notes = [f"{len(faults)} of {len(items)} rows can't be used; the gate names them: {faults[0]}"] if faults else []
+    notes += [f"shapes are mixed, which the gate refuses: {dict(counts)}"] if len(counts) > 1 else []
+    same = [(example, value) for example, value in found if example.shape == usual]
+    return Examples(sum(map(_count, files)), usual, [e for e, _ in same], [v for _, v in same], notes)
+
+
+def _shape(row: dict[str, Any]) -> shapes.Shape:
+    if {"chosen", "rejected"} <= row.keys():
+        raise shapes.ShapeError(f"preference data is not supported yet; what is: {', '.join(shapes.COLUMNS)}")
+    if (shape := shapes.detect(row)) is None:
+        raise shapes.ShapeError(f"no known shape; columns: {', '.join(row) or 'none'}; {shapes.nearest(row)}")
+    return shape
+
+
+def _count(file: Path) -> int:
+    """Rows of a file, without parsing them where the format allows."""
+    if file.suffix == ".jsonl":
+        with file.open("rb") as lines:
+            return sum(bool(line.strip()) for line in lines)
+    if file.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return int(pq.read_metadata(file).num_rows)
+    return sum(isinstance(item, readers.Row) for item in readers.read(file))
+
+
+def lengths_of(sample: list[shapes.Example], tokenizer: "Tokenizer") -> tuple[list[int], str]:
+    """Token counts of rendered examples, sorted; and what the chat template refuses, if it refuses any."""
+    from preflight.data import label
+
+    rules = label.Rules(completion_only_loss=False)
+    rendered: list[label.Rendered] = []
+    refused: list[str] = []
+    for example in sample:
+        try:
+            rendered.append(label.render(example, tokenizer, rules))
+        except label.RenderError as error:
+            refused.append(str(error))
+    done = label.encode(rendered, tokenizer, rules, plain=not sample[0].messages)
+    problem = f"{len(refused)} of {len(sample)} rows can't be rendered: {refused[0]}" if refused else ""
+    return sorted(item.length for item in done), problem
+
+
+def task_field(rows: list[dict[str, Any]]) -> str | None:
+    """The column that names each example's task type, if there obviously is one: few names, each of many rows."""
+    for field in TASK_FIELDS:
+        values = [row.get(field) for row in rows]
+        named = all(isinstance(value, str) and value.strip() for value in values)
+        if named and 2 <= len(set(values)) <= min(20, len(rows) // 5):
+            return field
+    return None
+
+
+def attention_of(linears: list[str]) -> tuple[str, ...]:
+    """The attention projections among the names of a model's linear layers; peft's `all-linear` if none is known."""
+    found = [tuple(name for name in family if name in linears) for family in ATTENTION]
+    return max(found, key=len) or ("all-linear",)
+
+
+def window_of(settings: dict[str, Any]) -> int | None:
+    """The longest input that the model takes; models of several parts keep it with their text part."""
+    places = (settings, settings.get("text_config") or {})
+    return next((place[key] for place in places for key in WINDOW_KEYS if isinstance(place.get(key), int)), None)
+
+
+def find_gpu() -> tuple[str, int, bool] | None:
+    """Name, bytes of memory and bfloat16 support of the GPU that would train here."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    card = torch.cuda.get_device_properties(0)
+    # Older cards emulate bfloat16, at a fraction of the speed.
+    return card.name, card.total_memory, torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def choose_method(parameters: int, gpu: tuple[str, int, bool] | None, share: float = 0.6) -> Method:
+    """QLoRA if the model's weights, in 16 bits, would take more than a share of the card's memory; else LoRA."""
+    if gpu is None:
+        return Method("float32", False, "no GPU here: full precision on the CPU")
+    name, memory, bf16 = gpu
+    quantize = parameters * 2 > share * memory
+    sizes = f"{parameters * 2 / 2**30:.1f} GiB of weights in 16 bits on {memory / 2**30:.0f} GiB ({name})"
+    return Method("bfloat16" if bf16 else "float16", quantize, f"{sizes}: {'4-bit' if quantize else 'they fit'}")
+
+
+def model_name(model: str, folder: Path) -> str:
+    """What `model.name_or_path` should say: the folder relative to the config's, or the id on the hub as it is."""
+    local = Path(model).expanduser()
+    if local.is_dir():
+        path = _relative(model, folder)
+        return path if path.startswith(".") else f"./{path}"  # `a/b` alone could be an id on the hub
+    if local.exists():
+        raise InitError(f"--model: {model} is a file; name the folder that holds config.json")
+    if model.startswith((".", "/", "~")) or model.count("/") != 1:
+        raise InitError(f"--model: there is no folder {model}")
+    return model
+
+
+def _relative(path: str, folder: Path) -> str:
+    return Path(os.path.relpath(Path(path).expanduser().absolute(), folder)).as_posix()
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "run"
+
+
+def _yaml(value: str) -> str:
+    """Text as YAML has it: plain where that is safe, else in double quotes."""
+    plain = re.fullmatch(r"[A-Za-z./][\w./-]*", value, re.ASCII)
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _draft(model: str, folder: Path) -> Config:
+    """A config in memory, for the code that loads tokenizers and module trees by one."""
+    ours: dict[str, Any] = {"model": sections.Model(name_or_path=model), "data": sections.Data(train="draft")}
+    ours |= {"task": sections.Task(), "hardware": sections.Hardware(), "gate": sections.Gate()}
+    ours |= {"evaluation": sections.Evaluation(), "deployment": sections.Deployment()}
+    training = Section({"output_dir": "draft"})
+    return Config(name="draft", lora=None, quantization=None, training=training, path=folder / "config.yaml", **ours)
+
+
+def _fill(template: str, facts: dict[str, Any]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"yaml": _yaml, "rows": lambda number: counted(number, "row"), "n": "{:,}".format}
+    return environment.from_string(template).render(facts) + "\n"
+
+
+SUMMARY = """\
+model       {{ model }}: {{ tree.parameters | n }} parameters{{ ", takes " ~ (window | n) ~ " tokens" if window }}
+data        {{ train.rows | rows }}, {{ train.shape }}{{ " (" ~ roles ~ ")" if roles }}
+held out    {{ held_out.rows | rows if held_out else "{:.0%} of the rows".format(split) }}
+max_length  {{ max_length }}{{ "; the longest row has " ~ lengths[-1] ~ " tokens" if lengths }}
+adapter     {{ "QLoRA" if method.quantize else "LoRA" }} on {{ targets | join(", ") }}
+machine     {{ method.why }}
+{% for note in notes %}
+note        {{ note }}
+{% endfor %}
+
+wrote {{ config }}. Read its comments, then judge the run:
+  pytest --preflight {{ config }}"""
+
+CONFIG = """\
+# Written by `preflight init`. Paths are relative to this file. Judge the run, train it, judge what came out:
+#   pytest --preflight {{ config }}
+#   preflight train {{ config }}
+#   pytest --postflight {{ config }}
+name: {{ name | yaml }}
+task:
+  # style-transfer or classification (100 rows at least), instruction-following, qa or reasoning (500),
+  # domain-knowledge (1,000), code-generation (2,000)
+  type: instruction-following
+  complexity: standard  # or simple (r 8, q_proj and v_proj), or complex (r 64 to 128, target_modules: all-linear)
+
+model:
+  name_or_path: {{ model | yaml }}
+  dtype: {{ method.dtype }}  # {{ method.why }}
+{% if chat and not template %}
+  # chat_template: chat.jinja  # this tokenizer has none, and conversations need one: name a file here
+{% endif %}
+
+data:
+  train: {{ train_path | yaml }}  # {{ train.rows | rows }}
+{% if validation_path %}
+  validation: {{ validation_path | yaml }}  # {{ held_out.rows | rows }}
+{% else %}
+  validation_split: {{ split }}  # this share of the rows is held out; a file of its own is better: validation: FILE
+{% endif %}
+  format: {{ train.shape }}{{ "  # " ~ roles if roles }}
+{% if task_field %}
+  task_field: {{ task_field }}  # the column that names an example's task type
+{% endif %}
+
+lora:  # peft's LoraConfig
+  r: 16
+  lora_alpha: 32  # one or two times r
+  lora_dropout: {{ 0.05 if method.quantize else 0.1 }}
+  target_modules: [{{ targets | join(", ") }}]  # names of this model
+
+{% if method.quantize %}
+quantization:  # bitsandbytes' BitsAndBytesConfig; pip install 'finetune-preflight[quantization]'
+  load_in_4bit: true
+  bnb_4bit_quant_type: nf4
+  bnb_4bit_compute_dtype: {{ method.dtype }}
+
+{% endif %}
+training:  # TRL's SFTConfig
+  output_dir: {{ ("runs/" ~ name) | yaml }}
+  num_train_epochs: 3
+  per_device_train_batch_size: {{ 2 if method.quantize else 4 }}
+  gradient_accumulation_steps: {{ 8 if method.quantize else 4 }}  # 16 rows an optimizer step
+  learning_rate: 2.0e-4  # 1e-4 to 5e-4 for an adapter
+  warmup_steps: 0.03  # below 1: a share of the run
+  lr_scheduler_type: cosine
+{% if method.quantize %}
+  optim: paged_adamw_8bit  # moves its state to the CPU's memory when the card is full
+{% endif %}
+  {{ {"bfloat16": "bf16: true", "float16": "fp16: true"}.get(method.dtype, "bf16: false  # true on a recent GPU") }}
+  gradient_checkpointing: true  # less memory, about a third more time; false if memory is plenty
+  max_length: {{ max_length }}  # longer rows are cut{{ "; the longest has " ~ lengths[-1] ~ " tokens" if lengths }}
+{% if chat %}
+  assistant_only_loss: true  # learn the assistant's turns, not the questions
+{% elif train.shape == "prompt-completion" %}
+  completion_only_loss: true  # learn the completion, not the prompt
+{% endif %}
+  logging_steps: 10
+  eval_strategy: epoch
+  save_strategy: epoch
+  save_total_limit: 2
+  seed: 42"""

@@ -1,0 +1,76 @@
+"""A run of the tiny project that the trainer really made, copied for each drill."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from preflight.evaluate import Answers
+from preflight.findings import Found
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Output folders of the runs that were made, by name; each is made once."""
+    return {}
+
+
+@pytest.fixture
+def fly(project, runs, tmp_path_factory) -> Callable[..., Any]:
+    """Clear and train the project, or take the output folder of the run of that name; returns the project."""
+
+    def flown(name: str, **sections: Any):
+        project.set(**sections)
+        if name in runs:
+            shutil.copytree(runs[name], project.folder / "run")
+            return project
+        cleared = project.gate()
+        assert cleared.code == 0, cleared.screen
+        command = [sys.executable, "-m", "preflight.trainer", "config.yaml"]
+        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+        done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        runs[name] = tmp_path_factory.mktemp(name) / "run"
+        shutil.copytree(project.folder / "run", runs[name])
+        return project
+
+    return flown
+
+
+@pytest.fixture
+def flown(fly):
+    """The project with an adapter that was trained for 24 steps."""
+    return fly("lora", training={"max_steps": 24, "save_strategy": "steps", "save_steps": 12})
+
+
+@pytest.fixture
+def judge() -> Callable[..., list[Any]]:
+    """Call a check on literal values, with its own thresholds, and return its findings."""
+
+    def findings_of(check: Callable[..., None], limits: dict[str, Any] | None = None, **given: Any) -> list[Any]:
+        meta = check.__preflight_check__
+        if meta.thresholds:
+            given["limits"] = SimpleNamespace(**{**meta.thresholds, **(limits or {})})
+        try:
+            check(evidence=lambda *_, **__: None, **given)
+        except Found as found:
+            return list(found.findings)
+        return []
+
+    return findings_of
+
+
+@pytest.fixture
+def answer() -> Callable[..., Answers]:
+    """A literal answer of the tuned model; the base said nothing."""
+
+    def made(tuned: str = "A sound answer.", *, stopped: bool = True, row: int = 0, tokens: int = 5, base: str = ""):
+        return Answers(row, "a prompt", "an answer", tokens, base, tuned, False, stopped)
+
+    return made

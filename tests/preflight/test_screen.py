@@ -1,0 +1,119 @@
+"""`preflight report`: readable at 80 columns, helpful at every stage, and an exit code that says whether it is red."""
+
+import json
+
+import pytest
+
+from preflight.cli import main
+
+
+@pytest.fixture
+def show(project, capsys, monkeypatch):
+    """Run `preflight report` on the project; returns exit code and screen."""
+    monkeypatch.chdir(project.folder)
+
+    def run():
+        project.write()
+        capsys.readouterr()
+        code = main(["report", "config.yaml"])
+        screen = capsys.readouterr().out
+        assert all(len(line) <= 80 for line in screen.splitlines()), screen
+        return code, screen
+
+    return run
+
+
+def test_before_anything_has_run_it_says_how_to_start(show):
+    code, screen = show()
+
+    assert code == 0
+    assert screen.splitlines() == [
+        "tiny",
+        "",
+        "preflight   not run yet",
+        "",
+        "postflight  not run yet",
+        "",
+        "next        pytest --preflight config.yaml",
+    ]
+
+
+def test_after_a_green_gate_the_next_step_is_to_train(project, show):
+    project.gate()
+    code, screen = show()
+
+    assert code == 0
+    assert "preflight   GREEN" in screen
+    assert "run/preflight/report.html" in screen
+    assert screen.endswith("next        preflight train config.yaml\n")
+
+
+def test_what_blocks_is_shown_with_its_fix(project, show):
+    project.set(training={"learning_rate": 0.5}).gate()
+    code, screen = show()
+
+    assert code == 1
+    assert "preflight   RED" in screen
+    assert "  CFG-105   config.yaml:" in screen
+    assert "fix: Set training.learning_rate: 2.0e-04" in screen
+    assert "next        fix what blocks, then pytest --preflight config.yaml" in screen
+
+
+def test_a_partial_run_is_not_red(project, show):
+    project.gate("-k", "CFG-105")
+    code, screen = show()
+
+    assert code == 0
+    assert "preflight   PARTIAL" in screen
+    assert screen.endswith("next        pytest --preflight config.yaml\n")
+
+
+def test_a_verdict_about_an_older_config_is_said_to_be_one(project, show):
+    project.gate("-k", "CFG-105")
+    project.set(training={"learning_rate": 3e-4})
+
+    assert "the config has changed since" in show()[1]
+
+
+def test_a_report_that_was_cut_off_counts_as_none(project, show):
+    folder = project.folder / "run" / "preflight"
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text('{"verdict": "gre', encoding="utf-8")
+
+    assert "preflight   not run yet" in show()[1]
+
+
+def test_a_run_that_was_stopped_goes_on(project, show):
+    project.gate()
+    (project.folder / "run" / "checkpoint-20").mkdir()
+    steps = [{"step": step, "loss": 3 - step / 20} for step in range(1, 21)]
+    steps += [{"step": 10, "eval_loss": 2.4}, {"step": 20, "eval_loss": float("nan")}]
+    log = "".join(json.dumps(step) + "\n" for step in steps)
+    (project.folder / "run" / "run.jsonl").write_text(log, encoding="utf-8")
+    code, screen = show()
+
+    assert code == 0
+    assert "training loss" in screen
+    assert "validation loss" in screen
+    assert "preflight train config.yaml (goes on from its last checkpoint)" in " ".join(screen.split())
+
+
+def test_a_log_without_losses_is_no_chart(project, show):
+    (project.folder / "run").mkdir()
+    (project.folder / "run" / "run.jsonl").write_text("", encoding="utf-8")
+
+    assert "no losses logged yet" in show()[1]
+
+
+def test_a_config_that_can_not_be_read_is_4(project, capsys, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    (project.folder / "config.yaml").write_text("mode: 1\n", encoding="utf-8")
+
+    assert main(["report", "config.yaml"]) == 4
+    assert "config.yaml" in capsys.readouterr().err
+
+
+def test_terminal_codes_in_the_data_are_not_obeyed(project, show):
+    project.set(name="\u202etiny\u2028x")
+
+    assert "\u2028" not in show()[1]

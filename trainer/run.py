@@ -16,6 +16,7 @@ from preflight import clearance
 from preflight.clearance import Refused
 from preflight.config import Config, ConfigError, load_config
 from preflight.data import prepare
+from preflight.data.prepare import Prepared
 from preflight.findings import NotAvailable
 from preflight.model import build
 from preflight.model.tokenizer import load_tokenizer
@@ -48,19 +49,12 @@ def train(config: Config, statement: dict[str, Any]) -> int:
         OSError: the output folder can't be written to, or the disk is full.
     """
     quiet_libraries()
-    import transformers
-    from trl import SFTTrainer
-
     from .callbacks import Progress, RunLog, StopOnSignal
 
     started = datetime.now(UTC)
-    arguments = build.training_arguments(config)
-    arguments.disable_tqdm = arguments.disable_tqdm or not sys.stderr.isatty()
-    tokenizer = load_tokenizer(config)
-    data = prepare.open_prepared(prepare.folder_of(config))
-
     identity = clearance.identity(statement)
-    resume = None
+    data = prepare.open_prepared(prepare.folder_of(config))
+    arguments = build.training_arguments(config)
     if is_main_process():
         checkpoints.claim(config.output_dir, identity)
     with arguments.main_process_first(local=False, desc="output folder"):
@@ -68,18 +62,9 @@ def train(config: Config, statement: dict[str, Any]) -> int:
     say(f"resuming from {resume.name}" if resume else f"training {config.name} on {data.train.rows} cleared examples")
 
     stop = StopOnSignal()
-    trainer = SFTTrainer(
-        model=build.load_base(config),
-        args=arguments,
-        train_dataset=data.train.dataset,
-        eval_dataset=data.validation.dataset if data.validation and data.validation.rows else None,
-        processing_class=tokenizer.hf,
-        peft_config=build.lora_config(config),
-        callbacks=[RunLog(config.output_dir / "run.jsonl", resume), stop],
-    )
-    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
-    trainer.add_callback(Progress())
+    trainer = make_trainer(config, data, arguments)
+    for callback in (RunLog(config.output_dir / "run.jsonl", resume), Progress(), stop):
+        trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if stop.signal is not None:
         step = trainer.state.global_step
@@ -94,6 +79,31 @@ def train(config: Config, statement: dict[str, Any]) -> int:
         checkpoints.finish(config.output_dir)
         say(f"saved {os.path.relpath(config.output_dir)}")
     return 0
+
+
+def make_trainer(config: Config, data: Prepared, arguments: Any) -> Any:
+    """TRL's `SFTTrainer` on the prepared rows, with the base model loaded and the adapter attached.
+
+    Args:
+        config: The run's config.
+        data: Its prepared data.
+        arguments: The effective `SFTConfig`.
+    """
+    import transformers
+    from trl import SFTTrainer
+
+    arguments.disable_tqdm = arguments.disable_tqdm or not sys.stderr.isatty()
+    trainer = SFTTrainer(
+        model=build.load_base(config),
+        args=arguments,
+        train_dataset=data.train.dataset,
+        eval_dataset=data.validation.dataset if data.validation and data.validation.rows else None,
+        processing_class=load_tokenizer(config).hf,
+        peft_config=build.lora_config(config),
+    )
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
+    return trainer
 
 
 def is_main_process() -> bool:

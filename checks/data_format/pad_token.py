@@ -36,7 +36,7 @@ def padding_leaves_every_supervised_token(
 
     hf = tokenizer.hf
     same = " (= EOS)" if hf.pad_token == hf.eos_token else ""
-    if (wrong := _wrong(hf, module_tree.vocabulary)) is not None:
+    if (wrong := _wrong(tokenizer, module_tree.vocabulary)) is not None:
         report_findings(
             [
                 Finding(
@@ -74,16 +74,20 @@ def padding_leaves_every_supervised_token(
     )
 
 
-def _wrong(hf: Any, vocabulary: int) -> str | None:
+def _wrong(tokenizer: Tokenizer, vocabulary: int) -> str | None:
+    hf = tokenizer.hf
     if hf.pad_token is None:
         return "there is no pad token"
-    if hf.pad_token not in hf.get_vocab():  # transformers then gives it the id of the unknown token
+    if tokenizer.backend.token_to_id(hf.pad_token) is None:  # transformers gives it the id of the unknown token
         return f"the pad token {hf.pad_token!r} is not in the vocabulary"
     return None if hf.pad_token_id < vocabulary else f"the pad token {hf.pad_token!r} has no embedding"
 
 
 def _usable(hf: Any, vocabulary: int) -> str:
-    """A token to pad with: a special one that isn't EOS, else EOS."""
-    special = {id: token.content for id, token in sorted(hf.added_tokens_decoder.items()) if token.special}
-    others = [content for id, content in special.items() if id < vocabulary and content != hf.eos_token]
-    return next(iter(others), str(hf.eos_token))
+    """A token to pad with: one that is called so, else a special one that neither begins nor ends anything."""
+    special = [
+        token.content for id, token in sorted(hf.added_tokens_decoder.items()) if token.special and id < vocabulary
+    ]
+    free = [content for content in special if content not in (hf.bos_token, hf.eos_token)]
+    named = [content for content in free if "pad" in content.lower()]
+    return next(iter(named + free), str(hf.eos_token))

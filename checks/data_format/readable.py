@@ -33,7 +33,9 @@ def every_data_file_and_row_can_be_read(config: Config, prepared: Prepared, evid
             problem["problem"],
             where=problem["where"],
             why="A loader stops here, or drops the row silently.",
-            fix="Correct the line or delete it.",
+            fix="Correct the line or delete it."
+            if problem["where"].rpartition(":")[2].isdigit()
+            else f"Correct the file, or its name in data.{split.name}.",
         )
         for split in splits
         for problem in split.of_kind("unreadable")

@@ -8,7 +8,7 @@ from typing import Any
 from preflight.config import Config
 
 
-def suite_of() -> list[Any]:
+def expected() -> list[Any]:
     """The expectations, each with `meta`: the claim in words, why it matters and the fix."""
     import great_expectations.expectations as gxe
 
@@ -79,7 +79,7 @@ def validate(profile: Any, config: Config, folder: Path) -> list[dict[str, Any]]
     context.variables.progress_bars = {"globally": False}
     batches = context.data_sources.add_pandas("profile").add_dataframe_asset("train")
     batch = batches.add_batch_definition_whole_dataframe("all").get_batch(batch_parameters={"dataframe": profile})
-    suite = gx.ExpectationSuite(name=f"{config.name}-profile", expectations=suite_of())
+    suite = gx.ExpectationSuite(name=f"{config.name}-profile", expectations=expected())
     wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
     outcome = batch.validate(suite, result_format=wanted)
     folder.mkdir(parents=True, exist_ok=True)

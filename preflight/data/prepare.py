@@ -9,6 +9,7 @@ import json
 import os
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -32,7 +33,7 @@ from preflight.model.tokenizer import Tokenizer
 
 VERSION = 2  # raise it whenever the same input would give other files
 BATCH = 512
-MAX_PROBLEMS = 200
+MAX_PROBLEMS = 200  # of one kind
 
 DATA = pa.schema(
     [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32()), ("row", pa.int64())]
@@ -275,6 +276,7 @@ def _write_split(
         cuts = packing["strategy"] == "bfd"
         rules = replace(rules, max_length=rules.max_length if cuts else None, truncation_mode="keep_start")
     problems: list[dict[str, str]] = []
+    listed: Counter[str] = Counter()
     dropped = total = 0
     numbered = iter(numbered)
     with (
@@ -285,7 +287,9 @@ def _write_split(
         while batch := list(islice(numbered, BATCH)):
             prepared, broken = _prepare_batch(batch, config, tokenizer, rules)
             dropped += len(broken)
-            problems += broken[: MAX_PROBLEMS - len(problems)]
+            for problem in broken:
+                listed[problem["kind"]] += 1
+                problems += [problem] if listed[problem["kind"]] <= MAX_PROBLEMS else []
             total += len(prepared)
             data.write_batch(_data_batch(prepared))
             profile.write_table(

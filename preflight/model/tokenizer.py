@@ -114,4 +114,6 @@ def load_tokenizer(config: Config) -> Tokenizer:
     template = hf.chat_template
     if isinstance(template, dict):  # several named templates; transformers renders "default"
         template = template.get("default")
-    return Tokenizer(hf, template, frozenset(files.stop_ids(config, hf.eos_token_id)))
+    # An EOS that the vocabulary lacks would get the id of the unknown token.
+    end = hf.eos_token and hf.backend_tokenizer.token_to_id(hf.eos_token)
+    return Tokenizer(hf, template, frozenset(files.stop_ids(config, end)))

@@ -1,7 +1,10 @@
 """A check that crashes, skips or is tampered with is an error: it blocks, and nothing excuses it."""
 
+import sys
+
 import pytest
 
+from preflight.registry import shipped
 from preflight.report.schema import validate
 
 WAIVER = {"code": "USER-001", "reason": "known", "by": "me", "expires": "2999-01-01"}
@@ -21,48 +24,38 @@ def test_a_crash_blocks_whatever_excuses_it(project, own_check, meta, waivers):
     validate(run.report)
 
 
-def test_a_crash_of_a_shipped_check_asks_for_a_report(project, monkeypatch):
-    from preflight.config import Config
+@pytest.mark.parametrize("error", [KeyError, AssertionError])
+def test_a_crash_of_a_shipped_check_asks_for_a_report(project, monkeypatch, error):
+    """A failed assert inside a library is a crash like any other."""
 
-    monkeypatch.setattr(Config, "training_value", lambda self, name: {}["library"])
+    def library():
+        raise error("inside a library")
 
-    run = project.gate("-k", "CFG-105")
+    monkeypatch.setattr(sys.modules[shipped()["ENV-101"].module], "versions", library)
 
-    assert run.outcome("CFG-105") == "error"
-    assert "CFG-105 is broken; please report this" in run.screen
+    run = project.gate("-k", "ENV-101")
 
-
-def test_a_failed_assert_inside_a_library_is_a_crash_of_a_shipped_check(project, monkeypatch):
-    from preflight.config import Config
-
-    def broken(self, name):
-        raise AssertionError("inside a library")
-
-    monkeypatch.setattr(Config, "training_value", broken)
-
-    assert project.gate("-k", "CFG-105").outcome("CFG-105") == "error"
+    assert run.outcome("ENV-101") == "error"
+    assert "ENV-101 is broken; please report this" in run.screen
 
 
 @pytest.mark.parametrize(
-    "body, head, reason",
+    "body, outcome, reason",
     [
-        ("import pytest\npytest.skip('no time')", "", "the check skipped itself (no time)"),
-        ("import pytest\npytest.importorskip('no_such_module')", "", "the check skipped itself"),
-        ("import pytest\npytest.xfail('known')", "", "the check is broken: XFailed: known"),
-        ("raise SystemExit(0)", "", "the check is broken: SystemExit: 0"),
-        ("not_applicable('') if config else None", "", None),
+        ("import pytest\npytest.skip('no time')", "error", "the check skipped itself (no time); it must say"),
+        ("import pytest\npytest.importorskip('no_such_module')", "error", "the check skipped itself"),
+        ("import pytest\npytest.xfail('known')", "failed", ""),
+        ("raise SystemExit(0)", "error", "the check is broken: SystemExit: 0"),
+        ("not_available('')", "not-available", "no reason given"),
     ],
 )
-def test_leaving_without_a_judgement_is_no_success(project, own_check, body, head, reason):
-    own_check(body, head)
+def test_leaving_without_a_judgement_is_no_success(project, own_check, body, outcome, reason):
+    own_check(body)
 
     run = project.gate("-k", "USER-001")
 
-    if reason is None:
-        assert (run.code, run.outcome("USER-001")) == (0, "not-applicable")
-    else:
-        assert (run.code, run.outcome("USER-001")) == (1, "error")
-        assert run.check("USER-001")["reason"].startswith(reason)
+    assert (run.code, run.outcome("USER-001")) == (1, outcome)
+    assert run.check("USER-001")["reason"].startswith(reason)
     validate(run.report)
 
 
@@ -123,11 +116,12 @@ def test_a_fixture_of_the_user_that_takes_the_place_of_ours(project, name, code)
 
 def test_a_shadowing_fixture_that_is_cached_already_is_refused_too(project):
     """An ordinary test may have set it up before: with xdist, any order is possible."""
-    project.text("import pytest\n\n@pytest.fixture(scope='session')\ndef config():\n    return None\n", "conftest.py")
+    fixture = "import pytest\n\n@pytest.fixture(scope='session')\ndef config():\n    return None\n"
+    reverse = "\ndef pytest_collection_modifyitems(items):\n    items.reverse()\n"
+    project.text(fixture + reverse, "conftest.py")
     project.text("def test_mine(config):\n    assert config is None\n", "test_mine.py")
-    project.text("def pytest_collection_modifyitems(items):\n    items.reverse()\n", "reverse.py")
 
-    run = project.gate("test_mine.py", "-p", "reverse", "-k", "CFG-105 or test_mine")
+    run = project.gate("test_mine.py", "-k", "CFG-105 or test_mine")
 
     assert run.outcome("CFG-105") == "error"
 

@@ -22,37 +22,27 @@ def losses(project):
     return [entry["loss"] for entry in map(json.loads, lines) if "loss" in entry]
 
 
-def test_the_trainers_own_batches_are_the_prepared_rows(project, monkeypatch):
-    import trl
-    from preflight.trainer.run import main
-
+def test_the_trainers_own_batches_are_the_prepared_rows(project):
+    """Token by token and label by label, through TRL's own dataloader and collator."""
     from preflight.config import load_config
     from preflight.data import prepare
+    from preflight.model import build
+    from preflight.trainer.run import make_trainer
 
-    project.set(training={"max_steps": 4, "seed": 7})
-    config = project.clear()
-    seen = []
+    config = load_config(project.set(training={"max_steps": 4, "seed": 7}).clear())
+    data = prepare.open_prepared(prepare.folder_of(config))
 
-    class Watched(trl.SFTTrainer):
-        """TRL's trainer; it only shows the batches that its own dataloader yields."""
+    trainer = make_trainer(config, data, build.training_arguments(config))
 
-        def train(self, *args, **kwargs):
-            seen.extend(self.get_train_dataloader())
-            return super().train(*args, **kwargs)
-
-    monkeypatch.setattr(trl, "SFTTrainer", Watched)
-
-    assert main([str(config)]) == 0
-    prepared = prepare.open_prepared(prepare.folder_of(load_config(config))).train
-    wanted = {(tuple(row["input_ids"]), tuple(row["labels"])) for row in prepared.examples}
-    fed = set()
-    for batch in seen:
+    fed = []
+    for batch in trainer.get_train_dataloader():
         for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
             length = int(mask.sum())
             assert (labels[length:] == -100).all()
-            fed.add((tuple(ids[:length].tolist()), tuple(labels[:length].tolist())))
-    assert fed == wanted
-    assert len(wanted) == 600
+            fed.append((tuple(ids[:length].tolist()), tuple(labels[:length].tolist())))
+    prepared = [(tuple(row["input_ids"]), tuple(row["labels"])) for row in data.train.examples]
+    assert sorted(fed) == sorted(prepared)
+    assert len(fed) == 600
 
 
 def test_the_same_seed_gives_the_same_losses(project, train):

@@ -25,7 +25,9 @@ EVERY_10 = {"save_strategy": "steps", "save_steps": 10}  # 15 checkpoints
         pytest.param({}, 20, "Free 0.031 GiB, or write to a larger disk.", id="not even one"),
         pytest.param(EVERY_10, 200, "Set training.save_total_limit: 10, or free 0.25 GiB", id="too many"),
         pytest.param({"save_steps": 0.1}, 100, "Set training.save_total_limit: 4,", id="a share of the run"),
-        pytest.param({**EVERY_10, "save_total_limit": 9}, 150, "save_total_limit: 7,", id="too many in spite of a limit"),
+        pytest.param(
+            {**EVERY_10, "save_total_limit": 9}, 150, "save_total_limit: 7,", id="too many in spite of a limit"
+        ),
         pytest.param({"save_strategy": "epoch", "num_train_epochs": 5}, 80, "save_total_limit: 2,", id="one an epoch"),
         pytest.param({"save_strategy": "no"}, 10, "Free 0.016 GiB", id="the model alone"),
     ],

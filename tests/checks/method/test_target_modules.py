@@ -14,7 +14,9 @@ NAMES = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"
         pytest.param([*ATTENTION, "qate_proj"], ["qate_proj"], "Replace qate_proj by gate_proj.", id="one misspelt"),
         pytest.param(["q_proj", "v_porj"], ["v_porj"], "Replace v_porj by v_proj.", id="letters swapped"),
         pytest.param(["q_proj", "V_proj"], ["V_proj"], "Replace V_proj by v_proj.", id="a capital letter"),
-        pytest.param(["q_proj", "self_atn.vproj"], ["self_atn.vproj"], "Replace self_atn.vproj by v_proj.", id="dotted"),
+        pytest.param(
+            ["q_proj", "self_atn.vproj"], ["self_atn.vproj"], "Replace self_atn.vproj by v_proj.", id="dotted"
+        ),
         pytest.param(["c_attn", "c_proj"], ["c_attn", "c_proj"], "Replace c_proj by ", id="GPT-2's names"),
         pytest.param(["q_proj", "query_key_value"], ["query_key_value"], f"Use some of {NAMES}", id="BLOOM's name"),
         pytest.param(["_proj"], ["_proj"], "by v_proj", id="the end of a name, but not after a dot"),
@@ -63,7 +65,9 @@ def test_a_broken_regex_is_a_finding(project, expect):
     "targets, matched",
     [
         pytest.param(["q_proj"], {"q_proj": 2}, id="one name"),
-        pytest.param(["self_attn.q_proj", "mlp.up_proj"], {"mlp.up_proj": 2, "self_attn.q_proj": 2}, id="ends of names"),
+        pytest.param(
+            ["self_attn.q_proj", "mlp.up_proj"], {"mlp.up_proj": 2, "self_attn.q_proj": 2}, id="ends of names"
+        ),
         pytest.param(["model.layers.1.mlp.up_proj"], {"model.layers.1.mlp.up_proj": 1}, id="a whole name"),
         pytest.param(["embed_tokens", "q_proj"], {"embed_tokens": 1, "q_proj": 2}, id="the embedding"),
         pytest.param(r".*\.(q|v)_proj", {r".*\.(q|v)_proj": 4}, id="a regex"),

@@ -18,7 +18,9 @@ def without_warmup(project):
 @pytest.mark.parametrize(
     "training, key, message, fix",
     [
-        pytest.param({}, "warmup_steps", "there is no warm-up", "training.warmup_steps: 0.03 (here 4 steps)", id="none"),
+        pytest.param(
+            {}, "warmup_steps", "there is no warm-up", "training.warmup_steps: 0.03 (here 4 steps)", id="none"
+        ),
         pytest.param({"warmup_steps": 0}, "warmup_steps", "there is no warm-up", "0.03 (here 4 steps)", id="zero"),
         pytest.param(
             {"warmup_steps": 150}, "warmup_steps", "150 warm-up steps are the whole run of 150", ": 4.", id="the run"
@@ -48,7 +50,11 @@ def without_warmup(project):
             id="constant with none: both must be set",
         ),
         pytest.param(
-            {"warmup_steps": 0.05, "max_steps": 1}, "warmup_steps", "a run of 1 step", "Train for 2 steps", id="one step"
+            {"warmup_steps": 0.05, "max_steps": 1},
+            "warmup_steps",
+            "a run of 1 step",
+            "Train for 2 steps",
+            id="one step",
         ),
     ],
 )

@@ -1,9 +1,6 @@
 """A run of the tiny project that the trainer really made, copied for each drill."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +10,7 @@ import pytest
 
 from preflight.evaluate import Answers
 from preflight.findings import Found
+from preflight.trainer.run import main as train
 
 
 @pytest.fixture(scope="session")
@@ -32,10 +30,7 @@ def fly(project, runs, tmp_path_factory) -> Callable[..., Any]:
             return project
         cleared = project.gate()
         assert cleared.code == 0, cleared.screen
-        command = [sys.executable, "-m", "preflight.trainer", "config.yaml"]
-        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        assert train([str(project.folder / "config.yaml")]) == 0
         runs[name] = tmp_path_factory.mktemp(name) / "run"
         shutil.copytree(project.folder / "run", runs[name])
         return project

@@ -81,7 +81,9 @@ def test_matrices_that_are_of_no_use(flown, edit, count, message):
     [
         pytest.param(WEIGHTS, "not safetensors", id="weights cut off"),
         pytest.param("adapter_config.json", "{", id="config cut off"),
-        pytest.param("adapter_config.json", '{"peft_type": "LORA", "target_modules": 7}', id="config that makes no sense"),
+        pytest.param(
+            "adapter_config.json", '{"peft_type": "LORA", "target_modules": 7}', id="config that makes no sense"
+        ),
     ],
 )
 def test_files_that_are_damaged(flown, name, text):

@@ -1,0 +1,80 @@
+"""What `docs.py` says about the keys of a config: one line each, in the words of someone who has to choose a value."""
+
+SECTIONS_ABOUT = {
+    "name": "The run's name; without one, the last part of `training.output_dir`.",
+    "task": "What the model is to learn. The checks on dataset size, rank and target modules go by it.",
+    "model": "The base model, its tokenizer and its chat template.",
+    "data": "Where the examples are and how they are written: `.jsonl`, `.json` (a list), `.csv` or `.parquet`.",
+    "lora": "The adapter: the fields of peft's `LoraConfig`. Without this section the run is full fine-tuning.",
+    "quantization": "The fields of `BitsAndBytesConfig`. Without this section nothing is quantized.",
+    "training": "The fields of TRL's `SFTConfig`. Only `output_dir` is required. Old names are accepted where they "
+    "mean the same, with a notice of the present one.",
+    "hardware": "The machine that will train: this one, or another one, described. Checks judge the target.",
+    "gate": "How the run is judged.",
+    "evaluation": "How the trained model is judged by `pytest --postflight`, and how long that may take.",
+    "deployment": "How the model will be served.",
+}
+
+LIBRARIES = {
+    "lora": ("peft", "[peft's LoRA reference](https://huggingface.co/docs/peft/package_reference/lora)"),
+    "quantization": (
+        "transformers",
+        "[transformers' quantization reference](https://huggingface.co/docs/transformers/main_classes/quantization)",
+    ),
+    "training": ("trl", "[TRL's SFTTrainer page](https://huggingface.co/docs/trl/sft_trainer)"),
+}
+
+WORDS: dict[str, dict[str, str]] = {
+    "task": {
+        "type": "The kind of task; it decides how many examples are enough.",
+        "complexity": "How much there is to learn; it decides rank and target modules.",
+    },
+    "model": {
+        "name_or_path": "A local folder, or an id on the hub.",
+        "revision": "Branch, tag or commit on the hub.",
+        "trust_remote_code": "Run Python code that comes with the model.",
+        "dtype": "What the weights are loaded in; `auto` takes what the model was saved in.",
+        "attn_implementation": "How attention is computed; transformers chooses if it isn't set.",
+        "device_map": "Where the weights go; leave it out for training on one GPU or under DDP.",
+        "tokenizer": "Another folder or id for the tokenizer.",
+        "chat_template": "A `.jinja` file that replaces the tokenizer's own template.",
+    },
+    "data": {
+        "train": "A path, a glob, or a list of them.",
+        "validation": "Held-out data, the same way.",
+        "validation_split": "Share of the training rows to hold out instead; chosen by `training.seed`.",
+        "format": "The shape of the rows; `auto` goes by their columns.",
+        "task_field": "The column that names an example's task type.",
+    },
+    "hardware": {
+        "target": "`local` is this machine; leave it out to describe another one.",
+        "gpu": "Name of the GPU.",
+        "memory_gib": "Memory of one GPU.",
+        "count": "How many GPUs; 0 for a machine without.",
+        "bf16": "Whether it computes in bfloat16.",
+        "cuda": "Version of CUDA, in quotes.",
+        "disk_gib": "Free space where `training.output_dir` lies.",
+    },
+    "gate": {
+        "checks": "Files or folders with checks of your own, codes `USER-001` and up.",
+        "severity": "Severity by code, in the place of the check's own.",
+        "waivers": "Findings that someone answers for, until a date.",
+        "thresholds": "Limits by code and name; each check's page lists its own.",
+        "rehearsal": "Whether to try a few training steps first; the gate decides if it isn't set.",
+    },
+    "gate.waivers": {
+        "code": "The check.",
+        "reason": "Why its findings are acceptable here.",
+        "by": "Who answers for it.",
+        "expires": "The last day it counts.",
+    },
+    "evaluation": {
+        "max_minutes": "Time for generating answers.",
+        "max_examples": "Held-out examples to look at.",
+        "max_new_tokens": "Where an answer is cut; set it above your longest answer.",
+        "format": "A regular expression that a whole answer must match.",
+    },
+    "deployment": {
+        "scenario": "Decides whether the adapter is merged.",
+    },
+}

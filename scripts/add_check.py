@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     file = f"{arguments.name.replace('-', '_')}.py"
     check = root / "checks" / arguments.section / file
     test = root / "tests" / "checks" / arguments.section / f"test_{file}"
-    if problem := refuse(arguments.code, arguments.name, check, test, root):
+    if problem := next(refusals(arguments.code, arguments.name, check, test, root), None):
         print(f"add_check: {problem}", file=sys.stderr)
         return 1
     section = SECTIONS[arguments.section]
@@ -106,26 +106,29 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     return 0
 
 
-def refuse(code: str, name: str, check: Path, test: Path, root: Path) -> str | None:
-    """Why this code and name can't be a new check; None if they can."""
+def refusals(code: str, name: str, check: Path, test: Path, root: Path) -> Iterator[str]:
+    """Why this code and name can't be a new check; the first one is the one to say."""
     match = CODE.fullmatch(code)
     if code.startswith("USER-"):
-        return "USER- codes are for users' own checks, which live in their own projects"
+        yield "USER- codes are for users' own checks, which live in their own projects"
     if match is None:
-        return f"{code} is not a code: one of {', '.join(AREAS)}, a dash and three digits"
+        yield f"{code} is not a code: one of {', '.join(AREAS)}, a dash and three digits"
+        return
     if not NAME.fullmatch(name):
-        return f"{name} is not a name: lower case and dashes, such as no-empty-answers"
+        yield f"{name} is not a name: lower case and dashes, such as no-empty-answers"
     if not (check.parent / "__init__.py").is_file():
-        return (
-            f"there is no {check.parent.relative_to(root)}/__init__.py; make it, and name the package in pyproject.toml"
-        )
+        folder = check.parent.relative_to(root)
+        yield f"there is no {folder}/__init__.py; make it, and name the package in pyproject.toml"
     codes = dict(declared(root / "checks"))
     if code in codes:
         numbers = [int(other[-3:]) for other in codes if other.startswith(match[1])]
-        return f"{code} is taken by {codes[code]}; the next free one is {match[1]}-{max(numbers) + 1:03}"
-    if name in codes.values():
-        return f"the name {name} is taken by {next(other for other, taken in codes.items() if taken == name)}"
-    return next((f"{path.relative_to(root)} is there already" for path in (check, test) if path.exists()), None)
+        yield f"{code} is taken by {codes[code]}; the next free one is {match[1]}-{max(numbers) + 1:03}"
+    for other, taken in codes.items():
+        if name == taken:
+            yield f"the name {name} is taken by {other}"
+    for path in (check, test):
+        if path.exists():
+            yield f"{path.relative_to(root)} is there already"
 
 
 def declared(checks: Path) -> Iterator[tuple[str, str]]:

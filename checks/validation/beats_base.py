@@ -3,6 +3,7 @@ from statistics import fmean, stdev
 
 from preflight import Finding, check, not_available, report_findings
 from preflight.evaluate import HeldOut
+from preflight.findings import counted
 from preflight.fixtures import Evidence
 
 
@@ -25,9 +26,13 @@ def the_model_beats_its_base_on_held_out_examples(held_out: HeldOut, evidence: E
     """
     count = len(held_out.tuned)
     if count < 8:
-        not_available(f"{count} held-out examples are too few to compare; have at least 8 in data.validation")
+        not_available(
+            f"{counted(count, 'held-out example')} can't be compared: have at least 8 in data.validation, and let "
+            "evaluation.max_examples and max_minutes admit them"
+        )
     gains = [tuned - base for base, tuned in zip(held_out.base, held_out.tuned, strict=True)]
-    mean, error = fmean(gains), stdev(gains) / math.sqrt(count)
+    finite = all(map(math.isfinite, gains))
+    mean, error = (fmean(gains), stdev(gains) / math.sqrt(count)) if finite else (math.nan, math.nan)
     evidence(
         f"loss {held_out.tuned_mean:.3f}, base {held_out.base_mean:.3f}, {count} examples",
         tuned=held_out.tuned_mean,
@@ -45,7 +50,9 @@ def the_model_beats_its_base_on_held_out_examples(held_out: HeldOut, evidence: E
                 observed=f"loss {held_out.tuned_mean:.3f}, difference {mean:+.3f} ± {error:.3f}",
                 expected=f"below the base's {held_out.base_mean:.3f} by two standard errors",
                 why="The run taught nothing that carries over to examples it has not seen.",
-                fix="If the training loss fell, train fewer epochs; if not, raise training.learning_rate by 2x.",
+                fix="If the training loss fell, train fewer epochs; if not, raise training.learning_rate by 2x."
+                if finite
+                else "Lower training.learning_rate by 2-10x and train again: the model's loss is no number.",
             )
         ]
     )

@@ -94,9 +94,8 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
     Raises:
         BuildError: there are no safetensors weights, or transformers can't load them.
     """
-    from transformers import AutoModelForCausalLM
-
     from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
 
     folder = folder or files.folder_of(config)
     files.weights_in(folder)

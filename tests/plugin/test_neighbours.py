@@ -19,31 +19,31 @@ def test_an_ordinary_run_imports_nothing_heavy(shell, tmp_path):
 
 
 def test_tests_in_the_same_run_look_as_they_always_do(project):
-    project.text("def test_good():\n    pass\n\ndef test_bad():\n    assert 1 == 2\n", "test_mine.py")
+    project.text("def test_good():\n    pass\n\ndef test_bad():\n    assert 1 == 2\n", "test_red.py")
 
-    run = project.gate("test_mine.py", "-k", "CFG-105 or test_")
+    run = project.gate("test_red.py", "-k", "CFG-105 or test_")
 
-    assert "test_mine.py .F" in run.screen
+    assert "test_red.py .F" in run.screen
     assert "E       assert 1 == 2" in run.screen
-    assert "FAILED test_mine.py::test_bad" in run.screen
-    assert "2 other tests: 1 failed, 1 passed" in run.screen or "2 other tests: 1 passed, 1 failed" in run.screen
+    assert "FAILED test_red.py::test_bad" in run.screen
+    assert "2 other tests: 1 passed, 1 failed" in run.screen
     assert (run.code, run.report["verdict"]) == (1, "red")
     assert run.report["why"] == "other tests of this run failed"
 
 
 def test_good_tests_do_not_stand_in_the_way(project):
-    project.text("def test_good():\n    pass\n", "test_mine.py")
+    project.text("def test_good():\n    pass\n", "test_green.py")
 
-    run = project.gate("test_mine.py")
+    run = project.gate("test_green.py")
 
     assert (run.code, run.report["verdict"]) == (0, "green"), run.screen
     assert "1 other test: 1 passed" in run.screen
 
 
 def test_a_test_file_that_cannot_be_imported_is_shown(project):
-    project.text("import no_such_module_here\n", "test_mine.py")
+    project.text("import no_such_module_here\n", "test_lost.py")
 
-    run = project.gate("test_mine.py")
+    run = project.gate("test_lost.py")
 
     assert run.code == 2
     assert "No module named 'no_such_module_here'" in run.screen
@@ -81,7 +81,7 @@ def test_folders_named_like_ours_replace_nothing(lookalikes, shell):
 
 
 def test_their_tests_below_a_folder_named_checks_are_theirs(lookalikes):
-    run = lookalikes.gate("checks", "-k", "test_theirs or CFG-105")
+    run = lookalikes.gate("--import-mode=importlib", "checks", "-k", "test_theirs or CFG-105")
 
     assert run.code == 0, run.screen
     assert "checks/test_theirs.py ." in run.screen
@@ -89,26 +89,25 @@ def test_their_tests_below_a_folder_named_checks_are_theirs(lookalikes):
 
 
 @pytest.mark.parametrize(
-    "ini",
+    "ini, selected, verdict",
     [
-        "filterwarnings = error",
-        "addopts = -W error --strict-markers --strict-config\nxfail_strict = true",
-        "addopts = -ra -v --durations=3 --tb=line",
-        "python_functions = *\npython_files = *.py",
+        ("addopts = -W error --strict-markers --strict-config\nfilterwarnings = error", "", "GREEN"),
+        ("addopts = -ra -v --durations=3 --tb=line\nxfail_strict = true", "CFG-103 or CFG-105", "PARTIAL"),
+        ("python_functions = *\naddopts = --doctest-modules", "CFG-103 or CFG-105", "PARTIAL"),
     ],
 )
-def test_settings_of_the_user_break_nothing(project, shell, ini):
+def test_settings_of_the_user_break_nothing(project, shell, ini, selected, verdict):
     project.text(f"[pytest]\n{ini}\n", "pytest.ini")
 
-    ran = shell("--preflight", "config.yaml")
+    ran = shell("--preflight", "config.yaml", "-k", selected)
 
     assert ran.code == 0, ran.screen
-    assert "GREEN" in ran.screen
+    assert f"= {verdict} in " in ran.screen
 
 
 def test_a_check_that_warns_is_not_broken_by_an_error_filter(project, own_check):
     own_check("import warnings\nwarnings.warn('old', DeprecationWarning)")
 
-    run = project.gate("-W", "error", "-k", "USER-001")
+    run = project.gate("-W", "error::DeprecationWarning", "-k", "USER-001")
 
     assert (run.code, run.outcome("USER-001")) == (0, "passed")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from preflight.checks.data_quality.size import SIZES
 from ruamel.yaml import YAML
 
 from preflight import init
+from preflight.checks.data_quality.size import SIZES
 from preflight.cli import main
 from preflight.config import Config, load_config
 

@@ -30,6 +30,12 @@ def copy(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def run(add_check, copy, capsys):
+    """Run it on the copy; returns exit code and what it complains about."""
+    return lambda *arguments: (add_check.main(list(arguments), copy), capsys.readouterr().err)
+
+
 def test_it_writes_a_check_and_its_test_and_says_what_is_next(add_check, copy, capsys):
     assert add_check.main(ARGUMENTS, copy) == 0
 
@@ -64,31 +70,33 @@ def test_what_it_wrote_passes_ruff(add_check, copy):
 
 
 @pytest.mark.parametrize(
-    "code, name, section, said",
+    "code, name, said",
     [
-        ("DATA-104", "something-new", "data_quality", "DATA-104 is taken by no-duplicates; the next free one is DATA-"),
-        ("DATA-990", "no-duplicates", "data_quality", "the name no-duplicates is taken by DATA-104"),
-        ("DATA-99", "something-new", "data_quality", "DATA-99 is not a code"),
-        ("XYZ-100", "something-new", "data_quality", "XYZ-100 is not a code"),
-        ("data-990", "something-new", "data_quality", "data-990 is not a code"),
-        ("USER-001", "something-new", "data_quality", "USER- codes are for users' own checks"),
-        ("DATA-990", "Something New", "data_quality", "is not a name"),
-        ("DATA-990", "something/new", "data_quality", "is not a name"),
-        ("DATA-990", "duplicates", "data_quality", "checks/data_quality/duplicates.py is there already"),
+        ("DATA-104", "something-new", "DATA-104 is taken by no-duplicates; the next free one is DATA-"),
+        ("DATA-990", "no-duplicates", "the name no-duplicates is taken by DATA-104"),
+        ("DATA-99", "something-new", "DATA-99 is not a code"),
+        ("XYZ-100", "something-new", "XYZ-100 is not a code"),
+        ("data-990", "something-new", "data-990 is not a code"),
+        ("USER-001", "something-new", "USER- codes are for users' own checks"),
+        ("DATA-990", "Something New", "is not a name"),
+        ("DATA-990", "something/new", "is not a name"),
+        ("DATA-990", "duplicates", "checks/data_quality/duplicates.py is there already"),
     ],
 )
-def test_what_is_taken_or_malformed_is_refused(add_check, copy, capsys, code, name, section, said):
+def test_what_is_taken_or_malformed_is_refused(run, copy, code, name, said):
     before = sorted(copy.rglob("*"))
 
-    assert add_check.main([code, name, "--section", section, "--severity", "advice"], copy) == 1
-    assert said in capsys.readouterr().err
+    status, error = run(code, name, *ARGUMENTS[2:])
+    assert status == 1
+    assert said in error
     assert sorted(copy.rglob("*")) == before
 
 
-def test_twice_is_refused(add_check, copy, capsys):
-    assert add_check.main(ARGUMENTS, copy) == 0
-    assert add_check.main(ARGUMENTS, copy) == 1
-    assert "DATA-990 is taken by no-empty-answers; the next free one is DATA-991" in capsys.readouterr().err
+def test_twice_is_refused(run):
+    assert run(*ARGUMENTS)[0] == 0
+    status, error = run(*ARGUMENTS)
+    assert status == 1
+    assert "DATA-990 is taken by no-empty-answers; the next free one is DATA-991" in error
 
 
 def test_an_unwritten_check_keeps_every_gate_red(add_check, copy, project):

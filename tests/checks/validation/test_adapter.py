@@ -1,7 +1,5 @@
 """POST-101 and POST-102: what a run leaves behind, with real faults planted in what the trainer really wrote."""
 
-import json
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -162,9 +160,3 @@ def test_full_fine_tuning(fly):
     assert run.findings("POST-101")[0]["message"] == "model.safetensors is missing"
     assert run.outcome("POST-105") == "not-available"
     assert "no .safetensors weights" in run.check("POST-105")["reason"]
-
-
-def test_the_run_card_names_what_was_trained(flown):
-    card = json.loads((flown.folder / "run" / "run-card.json").read_text())
-
-    assert card["config"]["lora"]["r"] == 16

@@ -100,7 +100,7 @@ def test_it_is_kept_when_nothing_that_decides_it_changes(small, change):
     assert stamp(made(small)) == before
 
 
-# --- interrupted, and at once ------------------------------------------------------------------------------------------
+# --- interrupted, and at once -----------------------------------------------------------------------------------------
 
 CALL = """
 import os, signal, sys

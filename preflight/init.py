@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from preflight.model.tokenizer import Tokenizer
 
 SAMPLE = 3000  # rows that are parsed and tokenised; the others are only counted
+MINIMUM = 500  # examples that the task type in the config, instruction-following, needs
 TASK_FIELDS = ("task_type", "task", "category", "topic")
 WINDOW_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len")
 # Attention projections by the names that families of models give them.
@@ -103,6 +104,9 @@ def find_facts(model: str, data: str, validation: str | None, folder: Path) -> d
     notes = [*train.notes, *(held_out.notes if held_out else []), *([problem] if problem else [])]
     if window and window < wanted:
         notes.append(f"more than 1 % of the rows are longer than the {window:,} tokens that the model takes")
+    split = 0.05 if train.rows < 1000 else 0.1
+    if (rows := train.rows if held_out else round(train.rows * (1 - split))) < MINIMUM:
+        notes.append(f"{rows} training rows; instruction-following needs {MINIMUM}. Is task.type another one?")
     present = {message["role"] for example in train.sample for message in example.messages}
     return {
         "name": f"{_slug(Path(model).expanduser().absolute().name)}-{_slug(Path(data).stem)}",
@@ -111,7 +115,7 @@ def find_facts(model: str, data: str, validation: str | None, folder: Path) -> d
         "held_out": held_out,
         "train_path": _relative(data, folder),
         "validation_path": _relative(validation, folder) if validation else None,
-        "split": 0.05 if train.rows < 1000 else 0.1,
+        "split": split,
         "chat": bool(train.sample[0].messages),
         "roles": ", ".join(role for role in shapes.ROLES if role in present),
         "task_field": task_field(train.values),

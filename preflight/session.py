@@ -82,6 +82,7 @@ class Gate:
         }
         self.waivers = Waivers.of(config, checks)
         self.ran: list[Result] = []
+        self.crashed = False
         self.seen = clearance.stamps(config)
         self.started = datetime.now(UTC)
         self.clock = time.perf_counter()
@@ -155,9 +156,9 @@ class Gate:
         if not isinstance(item, collect.CheckItem):
             return report
         if call.when == "call" or call.excinfo is not None:
-            result = self.judge(item, call)
+            report.preflight = fixtures.plain(asdict(self.judge(item, call)))  # type: ignore[attr-defined]
+            result = result_of(report.preflight)
             apply(report, result)
-            report.preflight = fixtures.plain(asdict(result))  # type: ignore[attr-defined]
             labels = {"code": result.code, "name": item.check.name, "severity": result.severity}
             properties = {**result.evidence, **labels, "outcome": result.outcome}
             item.user_properties[:] = report.user_properties = list(fixtures.plain(properties).items())
@@ -194,7 +195,11 @@ class Gate:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = getattr(report, "preflight", None)
         if found is not None and self.is_controller:
-            self.ran.append(Result(**{**found, "findings": tuple(found["findings"])}))
+            self.ran.append(result_of(found))
+
+    def pytest_internalerror(self) -> None:
+        """Remember it: with xdist, a worker's internal error ends a run with exit status 0."""
+        self.crashed = True
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if not self.is_controller or self.pytest_config.option.collectonly:
@@ -202,7 +207,7 @@ class Gate:
         with warnings.catch_warnings():  # a user's `-W error` must not break the end either
             warnings.simplefilter("ignore")
             try:
-                self.finish(session, int(exitstatus))
+                self.finish(session, pytest.ExitCode.INTERNAL_ERROR if self.crashed else exitstatus)
             except BaseException:
                 clearance.path(self.config, self.stage).unlink(missing_ok=True)
                 raise
@@ -211,13 +216,13 @@ class Gate:
         """Decide, seal what is green, and write the reports."""
         results = verdict.complete(self.severities, self.ran)
         verdict.add_unused_waivers(results, self.waivers.places, WAIVER_CHECK)
-        decision, why = verdict.decide(results, exit_status=exitstatus)
+        decision, why = verdict.decide(results, exit_status=int(exitstatus))
         if decision == "green":
             try:
                 clearance.write(self.config, self.stage, results, seen=self.seen)
             except clearance.Refused as error:
                 decision, why = "red", str(error)
-        if decision == "red" and exitstatus in (0, 5):
+        if decision == "red" and session.exitstatus in (0, 5):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.report = document.build(
             self.config,
@@ -231,6 +236,11 @@ class Gate:
         )
         document.write(self.report, self.folder / "report.json")
         html.write_html(self.report, self.folder / "report.html")
+
+
+def result_of(values: Mapping[str, Any]) -> Result:
+    """A result back from the plain values that a report carries."""
+    return Result(**{**values, "findings": tuple(values["findings"])})
 
 
 def found_by(check: Check, call: pytest.CallInfo[None]) -> tuple[Finding, ...]:

@@ -98,7 +98,8 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
     from transformers import AutoModelForCausalLM
 
     folder = folder or files.folder_of(config)
-    files.weights_in(folder)
+    if not any(folder.glob("*.safetensors")):
+        raise BuildError(f"{folder} has no .safetensors weights; only safetensors are loaded")
     try:
         return AutoModelForCausalLM.from_pretrained(
             folder,

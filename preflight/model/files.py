@@ -92,30 +92,8 @@ def template_file(config: Config) -> Path | None:
 
 
 def weight_files(config: Config) -> list[Path]:
-    """The safetensors files of the model, in order.
-
-    Raises:
-        ModelFilesError: there are none, or not all that the index names.
-    """
-    return weights_in(folder_of(config))
-
-
-def weights_in(folder: Path) -> list[Path]:
-    """The safetensors files of a model's folder, in order. Other formats are not loaded: a pickle can run any code.
-
-    Raises:
-        ModelFilesError: there are none, or not all that the index names.
-    """
-    found = sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
-    if not found:
-        pickles = ", ".join(sorted(path.name for path in folder.glob("*.bin")))
-        beside = f" (there is {pickles}, which is not loaded: convert it)" if pickles else ""
-        raise ModelFilesError(f"{folder} has no .safetensors weights{beside}; only safetensors are loaded")
-    index = folder / "model.safetensors.index.json"
-    named = _object(index).get("weight_map", {}).values() if index.is_file() else ()
-    if missing := sorted(set(named) - {path.name for path in found}):
-        raise ModelFilesError(f"{folder} lacks {', '.join(missing[:3])}, which {index.name} names; download it again")
-    return found
+    """The safetensors files of the model, in order."""
+    return sorted(path for pattern in WEIGHTS for path in folder_of(config).glob(pattern))
 
 
 def model_config(config: Config) -> dict[str, Any]:

@@ -84,11 +84,10 @@ class ChecklistReporter(TerminalReporter):  # type: ignore[misc]
             super().pytest_runtest_logstart(nodeid, location)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if not self.is_check(report.nodeid):
-            super().pytest_runtest_logreport(report)
-            return
         found: dict[str, Any] | None = getattr(report, "preflight", None)
         if found is None:
+            if report.failed or not self.is_check(report.nodeid):  # a check that fails without a word: its worker died
+                super().pytest_runtest_logreport(report)
             return
         self._tests_ran = True
         if found["outcome"] == "error":

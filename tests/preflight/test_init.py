@@ -261,7 +261,7 @@ def test_targets_are_the_attention_projections(names, targets):
     assert init.attention_of(names) == targets
 
 
-def test_the_minimum_sizes_in_the_comment_are_the_checks_own(start, tmp_path):
+def test_the_minimum_sizes_in_the_comment_are_the_checks_own(start, tmp_path, capsys):
     text = " ".join(start(write_shape(tmp_path, count=10)).path.read_text(encoding="utf-8").split())
     for names, rows in (
         ("style-transfer or classification", "100 rows"),
@@ -272,6 +272,8 @@ def test_the_minimum_sizes_in_the_comment_are_the_checks_own(start, tmp_path):
         assert f"{names.replace(' # ', ' ')} ({rows}" in text.replace("# ", "")
         minimum = int(rows.split()[0].replace(",", ""))
         assert {SIZES[name][0] for name in names.replace(" or ", ", ").split(", ")} == {minimum}
+    assert SIZES["instruction-following"][0] == init.MINIMUM
+    assert "10 training rows; instruction-following needs 500" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("value", ["a b", "a: b", "#a", "é", 'a"b', "1.5", "a/b.jsonl"])

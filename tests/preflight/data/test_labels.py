@@ -110,7 +110,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("rows, template, training, line_break", CASES)
-def test_ids_and_labels_equal_trls(project, tiny, rows, template, training, line_break):  # noqa: PLR0917
+def test_ids_and_labels_equal_trls(project, tiny, rows, template, training, line_break):
     theirs = prepared_by_trl(tiny, project.folder, rows, template, training)
     ours = list(prepared_by_us(project, rows, template, training).examples)
 

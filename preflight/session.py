@@ -109,10 +109,13 @@ class Gate:
             probe.touch()
             probe.unlink()
         except OSError as error:
+            moved = self.pytest_config.option.preflight_output
+            place = (
+                "--preflight-output" if moved else f"{self.config.where('training.output_dir')}: training.output_dir"
+            )
             raise pytest.UsageError(
-                f"{self.config.where('training.output_dir')}: training.output_dir: can't write to {self.folder}: "
-                f"{error.strerror}. "
-                "Name a folder that you may write to, or give --preflight-output DIR."
+                f"{place}: can't write to {self.folder}: {error.strerror}. "
+                "Name a folder that you may write to; --preflight-output DIR moves the gate's own files alone."
             ) from error
 
     # --- collection -------------------------------------------------------------------------------------------------

@@ -59,7 +59,9 @@ def own_check(project: Any) -> Callable[..., Path]:
     def write(body: str, head: str = "", *, parameters: str = "config", file: str = "own.py", **meta: Any) -> Path:
         given = {"code": "USER-001", "name": "own-check", "severity": "required", "section": 1, "item": "Ours", **meta}
         arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
-        text = f"{textwrap.dedent(head)}\nfrom preflight import *\n\n@check({arguments})\ndef ours_holds({parameters}):\n"
+        text = (
+            f"{textwrap.dedent(head)}\nfrom preflight import *\n\n@check({arguments})\ndef ours_holds({parameters}):\n"
+        )
         path = project.folder / "my_checks" / file
         path.parent.mkdir(exist_ok=True)
         path.write_text(text + textwrap.indent(textwrap.dedent(body), "    "), encoding="utf-8")

@@ -141,7 +141,7 @@ def test_a_model_that_is_damaged(project, model, damage):
     [
         (lambda data: data.unlink(), "train.jsonl does not exist; beside it: validation.jsonl"),
         (lambda data: data.write_bytes(b""), "the file is empty"),
-        (lambda data: data.write_bytes(b"\n\n"), "the training data has no rows"),
+        (lambda data: data.write_bytes(b"\n\n"), "data has no rows"),
         (lambda data: (data.unlink(), data.mkdir()), "train.jsonl is a directory; name the files in it"),
         (lambda data: data.write_bytes(b"\xff\xfe{}"), "not UTF-8"),
         (lambda data: data.write_bytes(b"{]\n" * 9), "not JSON"),
@@ -190,5 +190,6 @@ def test_an_output_option_that_cannot_be_made(project):
     run = project.gate("--preflight-output", "train.jsonl")
 
     assert run.code == 4
-    assert "--preflight-output" in run.screen
+    assert "--preflight-output: can't write to" in run.screen
+    assert "training.output_dir" not in run.screen
     assert_no_crash(run)

@@ -1,8 +1,8 @@
 """JUnit and report.json: every outcome as machines read it, alone and with xdist."""
 
 import json
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -30,7 +30,9 @@ def all_outcomes(project):
     for code, (outcome, severity, body) in OUTCOMES.items():
         name = f"{outcome}-{code[-1]}"
         meta = f"'{code}', '{name}', severity={severity!r}, section=1, item='Ours'"
-        text = f"{HEAD}@check({meta})\ndef ours_{code[-1]}(evidence):\n    evidence('seen', code='x', n=1)\n    {body}\n"
+        text = (
+            f"{HEAD}@check({meta})\ndef ours_{code[-1]}(evidence):\n    evidence('seen', code='x', n=1)\n    {body}\n"
+        )
         project.text(text, f"my_checks/{code}.py")
     return project.set(gate={"checks": ["my_checks"], "waivers": [WAIVER]})
 

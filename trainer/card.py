@@ -10,8 +10,11 @@ from typing import Any
 
 from preflight import machine
 from preflight.config import Config
+from preflight.config.model import SECRETS
 from preflight.data.prepare import Prepared
 from preflight.model.build import effective_training
+
+HIDDEN = {*SECRETS, "output_dir"}  # a run is the same wherever it is written to
 
 
 def write(
@@ -33,7 +36,7 @@ def write(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "clearance": identity,
         "config": config.resolved(),
-        "effective_training": {key: value for key, value in effective_training(config).items() if key != "output_dir"},
+        "effective_training": {key: value for key, value in effective_training(config).items() if key not in HIDDEN},
         "data": {"key": data.key, "sources": [dict(source) for source in data.sources]},
         "examples": {name: split.rows for name, split in data.splits.items()},
         "seed": seed,
@@ -98,7 +101,7 @@ def markdown(card: Mapping[str, Any], config: Config) -> str:
         ("Finished", card["finished"]),
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    settings = "\n".join(f"- `{key}: {value}`" for key, value in config.training.items())
+    settings = "\n".join(f"- `{key}: {value}`" for key, value in card["config"]["training"].items())
     adapter = "\n".join(f"- `{key}: {value}`" for key, value in (config.lora or {}).items()) or "- full fine-tuning"
     versions = "\n".join(f"- {name} {version}" for name, version in card["versions"].items())
     name = config.path.name

@@ -16,6 +16,7 @@ from .problems import Problem
 from .sections import Data, Deployment, Evaluation, Gate, Hardware, Model, Task
 
 STAGES = ("preflight", "postflight")
+SECRETS = {"hub_token", "push_to_hub_token"}  # never in a report, a clearance or a run card
 OWN_SECTIONS = ("task", "model", "data", "hardware", "gate", "evaluation", "deployment")
 
 
@@ -155,7 +156,7 @@ class Config(BaseModel):
         Our sections come with their defaults; library sections hold the keys given, under their present names. Where
         the file lies, how it is written and which old names it uses make no difference.
         """
-        libraries_given = {
+        libraries_given: dict[str, Any] = {
             section: None if values is None else _jsonable(dict(values))
             for section, values in (
                 ("lora", self.lora),
@@ -163,6 +164,8 @@ class Config(BaseModel):
                 ("training", self.training),
             )
         }
+        for name in SECRETS & (libraries_given["training"] or {}).keys():
+            libraries_given["training"][name] = "(hidden)"
         own = {section: getattr(self, section).model_dump(mode="json") for section in OWN_SECTIONS}
         return {"name": self.name, **own, **libraries_given}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from preflight import init
+from preflight import init, init_text
 from preflight.checks.data_quality.size import SIZES
 from preflight.cli import main
 from preflight.config import Config, load_config
@@ -278,4 +278,4 @@ def test_the_minimum_sizes_in_the_comment_are_the_checks_own(start, tmp_path, ca
 
 @pytest.mark.parametrize("value", ["a b", "a: b", "#a", "é", 'a"b', "1.5", "a/b.jsonl"])
 def test_any_path_survives_yaml(value):
-    assert YAML(typ="safe", pure=True).load(f"key: {init._yaml(value)}  # comment") == {"key": value}
+    assert YAML(typ="safe", pure=True).load(f"key: {init_text._yaml(value)}  # comment") == {"key": value}

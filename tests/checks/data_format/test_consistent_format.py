@@ -83,7 +83,7 @@ def test_mixed_shapes_are_found(project, expect):
     assert finding["fix"] == "Convert the 2 other rows to messages."
 
 
-@pytest.mark.parametrize("format, row", [("alpaca", {"text": "Hi"}), ("text", {"messages": [user(), said()]})])
+@pytest.mark.parametrize("format, row", [("alpaca", {"text": "Hi"})])
 def test_rows_without_the_columns_of_the_format_are_found(project, expect, format, row):
     project.rows([row])
     project.set(data={"format": format})

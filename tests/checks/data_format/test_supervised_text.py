@@ -82,15 +82,14 @@ def test_a_header_that_merges_with_the_answer_is_found(spelled, expect):
 
 
 @pytest.mark.parametrize(
-    "answers, options",
+    "answers, options, only",
     [
-        pytest.param(["caf\u00e9", "cafe\u0301"], {"normalizer": "NFC"}, id="accents that are composed"),
-        pytest.param(["It is 5.", " Two  spaces "], {"prepend": True}, id="a space behind special tokens"),
-        pytest.param(["It is </s> 5."], {}, id="a special token inside an answer"),
-        pytest.param([""], {}, id="an empty answer"),
+        pytest.param(["caf\u00e9", "cafe\u0301"], {"normalizer": "NFC"}, True, id="accents that are composed"),
+        pytest.param(["It is 5.", " Two  spaces "], {"prepend": True}, True, id="a space behind special tokens"),
+        pytest.param(["It is 5.", " Two  spaces "], {"prepend": True}, False, id="the same, everything learned"),
+        pytest.param(["It is </s> 5.", ""], {}, True, id="a special token inside an answer, and an empty one"),
     ],
 )
-@pytest.mark.parametrize("only", [True, False], ids=["answers", "everything"])
 def test_text_that_stays_the_same_passes(spelled, expect, answers, options, only):
     spelled(answers, **options).set(training={"assistant_only_loss": only})
 

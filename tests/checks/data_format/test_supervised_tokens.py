@@ -12,11 +12,11 @@ EVERYTHING = {"assistant_only_loss": False}
     "row, training, observed, fix",
     [
         pytest.param(
-            [LONG, ANSWER], {"max_length": 60}, "158 tokens, of them 3 to learn, max_length 60", 158, id="cut"
+            [LONG, ANSWER], {"max_length": 60}, "155 tokens, of them 3 to learn, max_length 60", 155, id="cut"
         ),
-        pytest.param([USER], {}, "32 tokens, of them 0 to learn, max_length 256", None, id="no answer"),
+        pytest.param([USER], {}, "27 tokens, of them 0 to learn, max_length 256", None, id="no answer"),
         pytest.param(
-            [LONG, ANSWER], {"max_length": 60, "packing": True}, "of them 3 to learn", 158, id="cut by packing"
+            [LONG, ANSWER], {"max_length": 60, "packing": True}, "of them 3 to learn", 155, id="cut by packing"
         ),
     ],
 )

@@ -9,6 +9,10 @@ def chat(question, answer="It is."):
     return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
 
 
+SHAREGPT = {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "It is."}]}
+TEXTS = [{"text": "a"}, {"text": "b"}, {"text": "a<|im_end|>"}]
+
+
 def different(count):
     return [chat(f"Is it {number}?") for number in range(count)]
 
@@ -17,12 +21,11 @@ def different(count):
     "rows, where, original",
     [
         pytest.param([*different(5), chat("Is it 1?")], "train.jsonl:6", "train.jsonl:2", id="a copy"),
-        pytest.param([chat("Hi"), {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "It is."}]}],
-                     "train.jsonl:2", "train.jsonl:1", id="the same in another shape"),
-        pytest.param([{"text": "a"}, {"text": "b"}, {"text": "a<|im_end|>"}], "train.jsonl:3", "train.jsonl:1", id="text"),
-        pytest.param([chat("Hi") | {"id": 1}, chat("Hi") | {"id": 2}], "train.jsonl:2", "train.jsonl:1", id="other ids"),
+        pytest.param([chat("Hi"), SHAREGPT], "train.jsonl:2", "train.jsonl:1", id="the same in another shape"),
+        pytest.param(TEXTS, "train.jsonl:3", "train.jsonl:1", id="text"),
+        pytest.param([chat("Hi") | {"id": n} for n in "ab"], "train.jsonl:2", "train.jsonl:1", id="other ids"),
     ],
-)  # fmt: skip
+)
 def test_copies_are_found_with_their_original(project, expect, rows, where, original):
     project.rows(rows)
     (finding,) = expect(CODE, "warned")

@@ -39,16 +39,18 @@ def test_a_one_token_example_is_found_at_its_row(project, expect):
     assert (short["where"], short["observed"]) == ("train.jsonl:2", "9 rows")
 
 
+WRAPPED = {"packing": True, "packing_strategy": "wrapped", "max_length": 64}
+
+
 @pytest.mark.parametrize(
     "rows, training",
     [
         pytest.param([chat(f"Is it {n}?", "Yes." if n % 2 else "No.") for n in range(50)], {}, id="few answers"),
         pytest.param([{"text": f"It is {n}."} for n in range(50)], {}, id="text"),
-        pytest.param([chat(str(n), "It is so. " * 50) for n in range(9)], {"packing": True, "packing_strategy": "wrapped", "max_length": 64},
-                     id="rows longer than a pack"),
+        pytest.param([chat(str(n), "It is so. " * 50) for n in range(9)], WRAPPED, id="rows longer than a pack"),
         pytest.param([chat(f"Is it {n}?", "Yes.") for n in range(50)], {"assistant_only_loss": False}, id="everything"),
     ],
-)  # fmt: skip
+)
 def test_sound_profiles_pass(project, expect, rows, training):
     project.set(training=training).rows(rows)
 

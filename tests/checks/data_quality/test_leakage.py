@@ -20,6 +20,11 @@ def chat(question, answer="It is."):
 TRAIN = [chat(f"Is it {number}?") for number in range(20)]
 FRESH = [chat(f"Was it {number}?") for number in range(9)]
 GREETING = [said("How can I help?"), user("Hi"), said("Hello.")]
+OTHER = [GREETING[0], user("Bye"), GREETING[2]]
+
+
+def longer(question, answer):
+    return {"messages": [*GREETING, user(question), said(answer)]}
 
 
 @pytest.mark.parametrize(
@@ -29,20 +34,25 @@ GREETING = [said("How can I help?"), user("Hi"), said("Hello.")]
         pytest.param(TRAIN, chat("Is it 7?", "No."), 8, id="a prompt with another answer"),
         pytest.param([{"text": "Once."}, {"text": "Twice."}], {"text": "Twice."}, 2, id="text"),
         pytest.param([{"prompt": "a", "completion": "b"}], {"prompt": "a", "completion": "c"}, 1, id="a plain prompt"),
-        pytest.param([{"messages": [*GREETING, user("?"), said("a")]}], {"messages": [*GREETING, user("?"), said("b")]}, 1,
-                     id="a longer chat"),
+        pytest.param([longer("?", "a")], longer("?", "b"), 1, id="a longer chat"),
         pytest.param([{"instruction": "Hi", "output": "x"}], chat("Hi"), 1, id="the same in another shape"),
     ],
-)  # fmt: skip
-@pytest.mark.parametrize("only", [True, False], ids=["answers", "everything"])
-def test_leaked_prompts_are_found(project, expect, train, leak, original, only):
-    project.set(training={"assistant_only_loss": only}).rows(train)
+)
+def test_leaked_prompts_are_found(project, expect, train, leak, original):
+    project.rows(train)
     project.rows([*FRESH, leak], "validation.jsonl")
     (finding,) = expect(CODE, "failed")
 
     assert finding["where"] == "validation.jsonl:10"
     assert finding["message"] == f"the same prompt as train.jsonl:{original} of the training data"
     assert finding["fix"] == "Delete this row from the validation data."
+
+
+def test_leaked_prompts_are_found_when_everything_is_learned(project, expect):
+    project.set(training={"assistant_only_loss": False}).rows(TRAIN)
+    project.rows([*FRESH, TRAIN[7]], "validation.jsonl")
+
+    assert [finding["where"] for finding in expect(CODE, "failed")] == ["validation.jsonl:10"]
 
 
 def test_a_split_of_data_with_copies_leaks(project, expect):
@@ -58,14 +68,12 @@ def test_a_split_of_data_with_copies_leaks(project, expect):
         pytest.param(TRAIN, FRESH, True, id="other prompts"),
         pytest.param(TRAIN, FRESH, False, id="other prompts, everything learned"),
         pytest.param([{"text": "Once."}], [{"text": "Once more."}], False, id="text"),
-        pytest.param([{"messages": GREETING}], [{"messages": [GREETING[0], user("Bye"), GREETING[2]]}], True,
-                     id="the assistant's same greeting"),
-        pytest.param([{"messages": [*GREETING, user("a"), said("b")]}], [{"messages": [*GREETING, user("c"), said("b")]}],
-                     True, id="chats that begin the same"),
+        pytest.param([{"messages": GREETING}], [{"messages": OTHER}], True, id="the assistant's same greeting"),
+        pytest.param([longer("a", "b")], [longer("c", "b")], True, id="chats that begin the same"),
         pytest.param([chat("a", "yes")], [chat("b", "yes")], True, id="the same answer"),
         pytest.param(TRAIN, [*FRESH * 11, TRAIN[0]], True, id="one in a hundred"),
     ],
-)  # fmt: skip
+)
 def test_validation_data_of_its_own_passes(project, expect, train, validation, only):
     project.set(training={"assistant_only_loss": only}).rows(train)
     project.rows(validation, "validation.jsonl")

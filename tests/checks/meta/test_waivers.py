@@ -21,7 +21,6 @@ HOT = {"training": {"learning_rate": 0.5}}
     "entry, message",
     [
         pytest.param(waiver("DATA-999"), "there is no check DATA-999", id="unknown code"),
-        pytest.param(waiver("USER-001"), "there is no check USER-001", id="a check of the user's that isn't loaded"),
         pytest.param(waiver("DATA-100"), "DATA-100 can't be waived: Every data file exists", id="unwaivable"),
         pytest.param(
             waiver("CFG-105", expires=date(2020, 1, 31)), "the waiver for CFG-105 expired on 2020-01-31", id="expired"
@@ -69,7 +68,7 @@ def test_a_valid_waiver_passes_and_waives(project, entry):
 
 
 def test_a_waiver_for_a_check_of_the_other_stage_is_left_alone(project):
-    run = project.set(gate={"waivers": [waiver("POST-110")]}).gate()
+    run = project.set(gate={"waivers": [waiver("POST-101")]}).gate()
 
     assert run.outcome(CODE) == "passed", run.screen
 

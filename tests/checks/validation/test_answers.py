@@ -9,7 +9,9 @@ from preflight.checks.validation import generates, stops
 from preflight.findings import NotApplicable, NotAvailable
 
 LOOP = "I am a loop. " * 5
-ROWS = "\n".join(f"| {city} | {number} |" for number, city in enumerate(("Rome", "Oslo", "Bern", "Riga", "Kyiv", "Lima")))
+ROWS = "\n".join(
+    f"| {city} | {number} |" for number, city in enumerate(("Rome", "Oslo", "Bern", "Riga", "Kyiv", "Lima"))
+)
 
 
 def settings(**values):

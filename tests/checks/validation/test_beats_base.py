@@ -33,7 +33,9 @@ def test_better(judge, gains):
     [
         pytest.param([0.0] * 8, "raise training.learning_rate by 2x", id="the base itself"),
         pytest.param([0.3] * 8, "raise training.learning_rate by 2x", id="worse"),
-        pytest.param([-3.0, 0.4, 0.4, 0.4, 0.4, 0.3, 0.4, 0.3], "raise training.learning_rate by 2x", id="one lucky example"),
+        pytest.param(
+            [-3.0, 0.4, 0.4, 0.4, 0.4, 0.3, 0.4, 0.3], "raise training.learning_rate by 2x", id="one lucky example"
+        ),
         pytest.param([-0.4, 0.3, -0.5, 0.4, 0.2, -0.3, 0.5, -0.3], "raise training.learning_rate by 2x", id="a draw"),
         pytest.param([NAN] * 8, "Lower training.learning_rate by 2-10x", id="NaN"),
         pytest.param([-0.5] * 7 + [NAN], "Lower training.learning_rate by 2-10x", id="NaN on one"),

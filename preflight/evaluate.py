@@ -196,7 +196,7 @@ def generate(config: Config, trained: Trained, split: Split) -> list[Answers]:
 def _questions(config: Config, tokenizer: Tokenizer, split: Split) -> list[tuple[int, list[int], list[int]]]:
     """(row, ids up to the first answer, ids of that answer) of held-out examples, spread over the split.
 
-    Made from the user's own rows: where all of a conversation is learned, prepared labels don't tell prompt from answer.
+    Made from the user's own rows: where all of a conversation is learned, labels don't tell prompt from answer.
     """
     asking = split.profile[split.profile["shape"] != "text"]
     if asking.empty:

@@ -28,17 +28,19 @@ class Tokenizer:
 
     @cached_property
     def backend(self) -> Any:
-        """A copy of the Rust tokenizer behind it, which encodes batches on all cores: the same ids as transformers.
+        """The Rust tokenizer behind it, which encodes batches on all cores: the same ids as transformers.
 
         A tokenizer.json may hold the truncation and padding of some earlier run, which transformers switches off at
         each call; and may leave spaces out of a token's offsets, which labels need whole.
         """
-        backend = copy.deepcopy(self.hf.backend_tokenizer)
+        backend = self.hf.backend_tokenizer
         backend.no_truncation()
         backend.no_padding()
-        if (processor := backend.post_processor) is not None:
-            state = processor.__getstate__().replace(b'"trim_offsets":true', b'"trim_offsets":false')
-            processor.__setstate__(state)
+        state = backend.post_processor.__getstate__() if backend.post_processor else b""
+        if (whole := state.replace(b'"trim_offsets":true', b'"trim_offsets":false')) != state:
+            backend = copy.deepcopy(backend)  # so that the tokenizer is saved beside the adapter as it was
+            processor = backend.post_processor
+            processor.__setstate__(whole)
             backend.post_processor = processor
         return backend
 

@@ -9,8 +9,6 @@ from preflight import clearance, registry
 from preflight.config import load_config
 from preflight.data import prepare
 
-TEMPLATE_SUFFIX = "{# changed #}"
-
 
 @pytest.fixture
 def cleared(project, tiny):
@@ -52,9 +50,8 @@ def replace(path, old, new):
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def prepared_file(folder):
-    config = load_config(folder / "config.yaml")
-    return prepare.folder_of(config) / "train" / "data.arrow"
+def prepared_file(folder, split="train"):
+    return prepare.folder_of(load_config(folder / "config.yaml")) / split / "data.arrow"
 
 
 # --- a good one -------------------------------------------------------------------------------------------------------
@@ -154,7 +151,7 @@ CHANGES = {
     ),
     "tokenizer": (lambda f: flip(f / "model/tokenizer.json"), "model/tokenizer.json changed"),
     "template": (
-        lambda f: append(f / "model/chat_template.jinja", TEMPLATE_SUFFIX),
+        lambda f: append(f / "model/chat_template.jinja", "{# new #}"),
         "model/chat_template.jinja changed",
     ),
     "a template more": (lambda f: (f / "model/added_tokens.json").write_text("{}"), "model/added_tokens.json is new"),
@@ -169,9 +166,7 @@ CHANGES = {
     "prepared data": (lambda f: flip(prepared_file(f)), "prepared train changed: the same size, other content"),
     "prepared data is gone": (lambda f: prepared_file(f).unlink(), "the prepared data is damaged"),
     "packed data appears": (
-        lambda f: shutil.copy(
-            prepared_file(f).parents[1] / "validation/data.arrow", prepared_file(f).with_name("packed.arrow")
-        ),
+        lambda f: shutil.copy(prepared_file(f, "validation"), prepared_file(f).with_name("packed.arrow")),
         "prepared train changed",
     ),
     "no prepared data": (
@@ -218,13 +213,19 @@ def test_code_of_a_trusted_model_is_bound(project, tiny):
     assert "model/modeling_own.py changed" in refusal(project.folder)
 
 
-OWN = "from preflight import check\n\n@check('USER-001', 'own', severity='required', section=1, item='Ours')\ndef ours():\n"
+OWN = """
+from preflight import check
+
+@check('USER-001', 'own', severity='required', section=1, item='Ours')
+def ours():
+    pass
+"""
 
 
 def test_own_checks_are_bound(project):
     """Their files, their outcomes, and what they import from their own folder."""
     (project.folder / "mine").mkdir()
-    project.text(OWN + "    pass\n", "mine/own.py")
+    project.text(OWN, "mine/own.py")
     project.text("LIMIT = 1\n", "mine/helper.py")
     project.set(gate={"checks": ["mine"]}).clear()
     path, written = statement_of(project.folder)

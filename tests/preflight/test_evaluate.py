@@ -1,5 +1,7 @@
 """Held-out loss and greedy answers, against transformers' own on one example at a time."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -241,7 +243,7 @@ def test_spread(total, wanted):
     assert set(found) <= set(range(total))
     if len(found) > 1:
         assert (found[0], found[-1]) == (0, total - 1)
-        gaps = [after - before for before, after in zip(found, found[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(found)]
         assert max(gaps) - min(gaps) <= 1
 
 

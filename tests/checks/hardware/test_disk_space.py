@@ -1,7 +1,7 @@
 """HW-101: checkpoints against the disk, of this machine and of described ones.
 
-The project's adapter has 7,168 parameters; a checkpoint is taken for 16 MiB of overhead and little more. Full fine-tuning
-of the tiny model has 1.6 million parameters. A run is 150 steps.
+The project's adapter has 7,168 parameters, so that a checkpoint is reckoned as 16 MiB of overhead and little more. A run
+is 150 steps.
 """
 
 import pytest

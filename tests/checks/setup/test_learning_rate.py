@@ -33,7 +33,9 @@ def test_out_of_range(project, expect, rate, word):
 
 @pytest.mark.parametrize("rate", [1e-4, 2e-4, 5e-4])
 def test_in_range(project, expect, rate):
-    assert project.set(training={"learning_rate": rate}) and expect("CFG-105", "passed") == []
+    project.set(training={"learning_rate": rate})
+
+    assert expect("CFG-105", "passed") == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ def pretend(monkeypatch):
     """Pretend that other versions are installed; None for a package that isn't."""
 
     def install(**versions):
-        found = {**machine.versions(), **{name: version for name, version in versions.items()}}
+        found = {**machine.versions(), **versions}
         monkeypatch.setattr(packages, "versions", lambda: {name: v for name, v in found.items() if v is not None})
 
     return install

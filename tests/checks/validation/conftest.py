@@ -40,8 +40,8 @@ def fly(project, runs, tmp_path_factory) -> Callable[..., Any]:
 
 @pytest.fixture
 def flown(fly):
-    """The project with an adapter that was trained for 24 steps."""
-    return fly("lora", training={"max_steps": 24, "save_strategy": "steps", "save_steps": 12})
+    """The project with an adapter that was trained for 8 steps."""
+    return fly("lora", training={"max_steps": 8, "save_strategy": "steps", "save_steps": 4})
 
 
 @pytest.fixture

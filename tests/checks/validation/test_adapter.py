@@ -137,7 +137,7 @@ def test_an_expert_that_saw_no_token_is_no_fault(flown):
 
 
 def test_the_checkpoints_have_the_size_that_was_reckoned(flown):
-    """HW-101 reckons 12 bytes a trained parameter and 16 MiB beside; too little would be a miss, far more a false alarm."""
+    """HW-101 reckons 12 bytes a trained parameter and 16 MiB beside: too little is a miss, far more a false alarm."""
     checkpoints = sorted((flown.folder / "run").glob("checkpoint-*"))
     size = sum(path.stat().st_size for path in checkpoints[0].rglob("*"))
 
@@ -148,7 +148,7 @@ def test_the_checkpoints_have_the_size_that_was_reckoned(flown):
 
 
 def test_full_fine_tuning(fly):
-    project = fly("full", lora=None, training={"max_steps": 12, "learning_rate": 1e-4, "save_strategy": "no"})
+    project = fly("full", lora=None, training={"max_steps": 6, "learning_rate": 1e-4, "save_strategy": "no"})
 
     run = project.gate("-k", "POST-101 or POST-102 or POST-105", stage="postflight")
     assert run.outcome("POST-101") == "passed", run.screen

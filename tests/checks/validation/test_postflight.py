@@ -2,7 +2,7 @@
 
 
 def test_a_random_model_is_red_because_it_does_not_stop(flown):
-    flown.set(evaluation={"max_new_tokens": 64, "format": "To .*"})
+    flown.set(evaluation={"max_new_tokens": 24, "format": "To .*"})
 
     run = flown.gate(stage="postflight")
 
@@ -38,7 +38,7 @@ def test_without_validation_data_nothing_held_out_is_judged(flown):
 
 def test_a_rate_that_ruins_the_weights_is_seen_in_the_log(fly):
     """transformers' default hides NaN losses from the log; the trainer turns that off."""
-    ruin = {"learning_rate": 1e30, "max_steps": 8, "save_strategy": "no", "max_grad_norm": 0.0}
+    ruin = {"learning_rate": 1e30, "max_steps": 4, "save_strategy": "no", "max_grad_norm": 0.0}
     project = fly("ruined", training=ruin, gate={"thresholds": {"CFG-105": {"high": 1e31}}})
 
     run = project.gate("-k", "RUN-101 or POST-102 or POST-105", stage="postflight")

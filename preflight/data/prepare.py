@@ -141,13 +141,14 @@ def rules_of(config: Config) -> Rules:
     )
 
 
-def packing_of(config: Config) -> Mapping[str, Any] | None:
-    """How to pack, or None: TRL's `packing_strategy`, and the seed that shuffles before packing if it is asked to.
+def packing_of(config: Config, split: str) -> Mapping[str, Any] | None:
+    """How to pack a split, or None: TRL's `packing_strategy`, and the seed if it is to be shuffled before.
 
     Raises:
         NotAvailable: there is no length to pack to.
     """
-    if not config.training_value("packing"):
+    own = config.training_value("eval_packing") if split == "validation" else None
+    if not (config.training_value("packing") if own is None else own):
         return None
     if config.training_value("max_length") is None:
         not_available("training.packing needs training.max_length, the length to pack to; set it, or packing: false")
@@ -180,7 +181,7 @@ def key_of(config: Config) -> str:
                 files.stop_ids(config, None)
             ),  # not in the tokenizer's files, and the profile depends on it
             "rules": asdict(rules_of(config)),
-            "packing": packing_of(config),
+            "packing": [packing_of(config, split) for split in ("train", "validation")],
             "format": config.data.format,
             "text_field": config.training_value("dataset_text_field"),
             "task_field": config.data.task_field,
@@ -269,7 +270,7 @@ def _write_split(
     config: Config, tokenizer: Tokenizer, numbered: Iterable[tuple[int, Row | Broken]], folder: Path
 ) -> dict[str, Any]:
     folder.mkdir(parents=True)
-    packing = packing_of(config)
+    packing = packing_of(config, folder.name)
     rules = rules_of(config)
     # TRL leaves the cutting to the packer: bfd cuts the end of longer rows off, the others make more rows of it.
     if packing:

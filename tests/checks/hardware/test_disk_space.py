@@ -1,6 +1,6 @@
 """HW-101: checkpoints against the disk, of this machine and of described ones.
 
-The project's adapter has 7,168 parameters, so that a checkpoint is reckoned as 16 MiB of overhead and little more. A run
+The adapter of this project has 7,168 parameters: a checkpoint is reckoned as 16 MiB of overhead and little more. A run
 is 150 steps.
 """
 

@@ -71,6 +71,7 @@ CHANGES = {
     "max_length": lambda p: p.set(training={"max_length": 20}),
     "what is learned": lambda p: p.set(training={"assistant_only_loss": False}),
     "packing": lambda p: p.set(training={"packing": True}),
+    "packing of the validation data": lambda p: p.set(training={"eval_packing": True}),
     "the shape": lambda p: p.set(data={"format": "messages"}),
     "the end token": lambda p: p.set(training={"eos_token": "<|endoftext|>"}),
 }
@@ -205,6 +206,21 @@ def test_rows_of_two_batches_keep_their_order(small, chats):
     split = made(small).train
 
     assert list(split.profile["row"]) == list(range(preparing.BATCH + 5))
+
+
+@pytest.mark.parametrize(
+    "packing, validation, packed",
+    [
+        (True, None, {"train", "validation"}),
+        (True, False, {"train"}),
+        (False, True, {"validation"}),
+        (False, None, set()),
+    ],
+)
+def test_validation_data_is_packed_as_trl_would(small, packing, validation, packed):
+    splits = made(small.set(training={"packing": packing, "eval_packing": validation})).splits
+
+    assert {name for name, split in splits.items() if "seq_lengths" in split.dataset.column_names} == packed
 
 
 def test_packing_without_a_length_is_not_available(small):

@@ -86,7 +86,18 @@ class Project:
         os.chdir(self.folder)
         try:
             with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
-                alone = ["-p", "no:cacheprovider", "-p", "no:pytester", "--rootdir", str(self.folder), "-c", os.devnull]
+                alone = [
+                    "-p",
+                    "no:cacheprovider",
+                    "-p",
+                    "no:pytester",
+                    "-p",
+                    "no:unraisableexception",
+                    "--rootdir",
+                    str(self.folder),
+                    "-c",
+                    os.devnull,
+                ]
                 code = pytest.main([f"--{stage}", str(path), *alone, *arguments])
         finally:
             os.chdir(before)

@@ -26,12 +26,6 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "COLUMNS": "80", **changes}
 
 
-@pytest.fixture(autouse=True)
-def in_half_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gate runs in this process skip pytest's garbage collections, which take longer than most of the checks."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:unraisableexception")
-
-
 @pytest.fixture
 def shell(tmp_path: Path) -> Callable[..., Ran]:
     """`shell("--preflight", "config.yaml")` runs pytest in the project's folder, in a process of its own."""

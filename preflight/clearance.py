@@ -13,7 +13,7 @@ from typing import Any
 
 from preflight import digests, machine, registry, verdict
 from preflight.config import Config, ConfigError, load_config
-from preflight.data import prepare
+from preflight.data import store
 from preflight.findings import NotAvailable
 from preflight.model import files
 from preflight.registry import Check, Stage
@@ -38,7 +38,7 @@ def stamps(config: Config) -> Mapping[str, Any]:
     """Size and time of every local file that is going to be judged: what tells whether it changes meanwhile."""
     try:
         found = [config.path, *registry.user_files(map(config.resolve, config.gate.checks))]
-        found += [file for files_of_split, _ in prepare.split_files(config).values() for file in files_of_split]
+        found += [file for files_of_split, _ in store.split_files(config).values() for file in files_of_split]
         if config.resolve(config.model.name_or_path).is_dir():  # what the hub's cache holds never changes
             found += [*files.tokenizer_files(config), *_model_files(config)]
     except (NotAvailable, registry.RegistryError):
@@ -130,7 +130,7 @@ def bind(config: Config, stage: Stage) -> list[Subject]:
     """
     subjects = [_subject("config", digests.of_json(config.resolved()), resolved=config.resolved())]
     try:
-        for split, (found, _) in prepare.split_files(config).items():
+        for split, (found, _) in store.split_files(config).items():
             subjects += [_file(config, source, kind=split, rows=_rows(source)) for source in found]
         subjects += [_file(config, source, kind="tokenizer") for source in files.tokenizer_files(config)]
         subjects += [_file(config, source, kind="model") for source in _model_files(config)]
@@ -267,11 +267,11 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
 
 
 def _prepared(config: Config) -> list[Subject]:
-    folder = prepare.folder_of(config)
+    folder = store.folder_of(config)
     if not (folder / "meta.json").is_file():
         return []
     try:
-        splits = prepare.open_prepared(folder).splits.values()
+        splits = store.open_prepared(folder).splits.values()
         return [_subject(f"prepared {split.name}", digests.of_file(split.fed), rows=split.rows) for split in splits]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refused(f"the prepared data is damaged ({error}): delete {folder} and clear the run again") from error

@@ -14,7 +14,7 @@ import numpy as np
 from preflight.config import Config
 from preflight.data import label, readers, shapes
 from preflight.data.label import IGNORE
-from preflight.data.prepare import Split, split_files
+from preflight.data.store import Split, split_files
 from preflight.findings import counted, not_applicable, not_available
 from preflight.model import build
 from preflight.model.tokenizer import Tokenizer

@@ -16,7 +16,7 @@ from preflight.findings import not_applicable, not_available
 from preflight.keys import CONFIG, EVIDENCE, GATE
 
 if TYPE_CHECKING:
-    from preflight.data.prepare import Prepared, Split
+    from preflight.data.store import Prepared, Split
     from preflight.evaluate import Answers, HeldOut, Trained
     from preflight.model.modules import ModuleTree
     from preflight.model.tokenizer import Tokenizer

@@ -11,7 +11,7 @@ from typing import Any
 from preflight import machine
 from preflight.config import Config
 from preflight.config.model import SECRETS
-from preflight.data.prepare import Prepared
+from preflight.data.store import Prepared
 from preflight.model.build import effective_training
 
 HIDDEN = {*SECRETS, "output_dir"}  # a run is the same wherever it is written to

@@ -15,8 +15,8 @@ from typing import Any
 from preflight import clearance
 from preflight.clearance import Refused
 from preflight.config import Config, ConfigError, load_config
-from preflight.data import prepare
-from preflight.data.prepare import Prepared
+from preflight.data import store
+from preflight.data.store import Prepared
 from preflight.findings import NotAvailable
 from preflight.model import build
 from preflight.model.tokenizer import load_tokenizer
@@ -53,7 +53,7 @@ def train(config: Config, statement: dict[str, Any]) -> int:
 
     started = datetime.now(UTC)
     identity = clearance.identity(statement)
-    data = prepare.open_prepared(prepare.folder_of(config))
+    data = store.open_prepared(store.folder_of(config))
     arguments = build.training_arguments(config)
     if is_main_process():
         checkpoints.claim(config.output_dir, identity)

@@ -1,5 +1,5 @@
 from preflight import Finding, check, report_findings
-from preflight.data.prepare import Prepared, Split
+from preflight.data.store import Prepared, Split
 from preflight.fixtures import Evidence
 
 

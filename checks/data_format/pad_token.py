@@ -4,7 +4,7 @@ from typing import Any
 from preflight import Finding, check, report_findings
 from preflight.config import Config
 from preflight.data.label import IGNORE
-from preflight.data.prepare import Split
+from preflight.data.store import Split
 from preflight.fixtures import Evidence
 from preflight.model.modules import ModuleTree
 from preflight.model.tokenizer import Tokenizer

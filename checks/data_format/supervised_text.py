@@ -2,7 +2,7 @@ from typing import Any
 
 from preflight import Finding, check, report_findings
 from preflight.data.label import IGNORE
-from preflight.data.prepare import Split
+from preflight.data.store import Split
 from preflight.fixtures import Evidence
 from preflight.model.tokenizer import Tokenizer
 

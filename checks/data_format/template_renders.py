@@ -1,5 +1,5 @@
 from preflight import Finding, check, report_findings
-from preflight.data.prepare import Prepared
+from preflight.data.store import Prepared
 from preflight.fixtures import Evidence
 from preflight.model.tokenizer import Tokenizer
 

@@ -1,6 +1,6 @@
 from preflight import Finding, check, report_findings
 from preflight.config import Config
-from preflight.data.prepare import Prepared
+from preflight.data.store import Prepared
 from preflight.fixtures import Evidence
 
 

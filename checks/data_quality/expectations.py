@@ -1,7 +1,7 @@
 from typing import Any
 
 from preflight import Finding, check, report_findings
-from preflight.data.prepare import Split
+from preflight.data.store import Split
 from preflight.fixtures import Evidence
 
 

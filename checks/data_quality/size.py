@@ -1,6 +1,6 @@
 from preflight import Finding, check, report_findings
 from preflight.config import Config
-from preflight.data.prepare import Split
+from preflight.data.store import Split
 from preflight.fixtures import Evidence
 
 # Minimum, recommended and maximum useful number of examples by task type: the checklist's table. Question answering and

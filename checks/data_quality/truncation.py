@@ -3,7 +3,7 @@ from typing import Any
 
 from preflight import Finding, check, report_findings
 from preflight.config import Config
-from preflight.data.prepare import Split
+from preflight.data.store import Split
 from preflight.fixtures import Evidence
 
 

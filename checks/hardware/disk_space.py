@@ -1,6 +1,6 @@
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
-from preflight.data.prepare import Split
+from preflight.data.store import Split
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.machine import free_bytes

@@ -3,7 +3,7 @@ from typing import Any
 
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
-from preflight.data.prepare import Split
+from preflight.data.store import Split
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.schedule import NO_WARMUP, schedule_of

@@ -1,9 +1,4 @@
-"""Prepared data: every example rendered, tokenised and labelled once, kept as the Arrow files that the trainer opens.
-
-Layout of `<artefacts>/prepared/<key>/`: `meta.json`, and for each split a folder with `data.arrow` (input_ids, labels,
-length, row), `profile.parquet` (one row an example, see PROFILE) and, when the run packs, `packed.arrow`. The key is a
-digest of everything that decides the content, so prepared data can't be stale.
-"""
+"""Preparing: every example rendered, tokenised and labelled once, kept as the Arrow files that the trainer opens."""
 
 import json
 import os
@@ -11,8 +6,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from reprlib import repr as brief
@@ -24,200 +18,25 @@ from filelock import FileLock
 
 from preflight import digests
 from preflight.config import Config
-from preflight.data import label, readers, shapes
+from preflight.data import label, readers, shapes, store
 from preflight.data.label import Labelled, Rules
 from preflight.data.readers import Broken, Row
-from preflight.findings import not_available
-from preflight.model import files
+from preflight.data.store import DATA, PROFILE, Prepared
 from preflight.model.tokenizer import Tokenizer
 
-VERSION = 2  # raise it whenever the same input would give other files
 BATCH = 512
 MAX_PROBLEMS = 200  # of one kind
-
-DATA = pa.schema(
-    [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32()), ("row", pa.int64())]
-)
-PROFILE = pa.schema(
-    [
-        ("row", pa.int64()),  # index among all rows of the split's files
-        ("where", pa.string()),  # file:line
-        ("shape", pa.string()),
-        ("task", pa.string()),  # value of data.task_field; null without one
-        ("roles", pa.string()),  # initials of the roles in order, such as "sua"
-        ("length", pa.int32()),  # tokens before truncation
-        ("kept", pa.int32()),  # tokens after truncation
-        ("answer", pa.int32()),  # supervised tokens before truncation
-        ("supervised", pa.int32()),  # supervised tokens after truncation
-        ("example_hash", pa.string()),
-        ("prompt_hash", pa.string()),
-        ("ends_turn", pa.bool_()),  # each learned turn ends with a token that stops a generation
-        ("matches", pa.bool_()),  # the learned ids decode to exactly the text that should be learned
-        ("prefix_ok", pa.bool_()),  # the template renders a turn the same when others follow
-        ("double_bos", pa.bool_()),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split of the prepared data.
-
-    Attributes:
-        name: `train` or `validation`.
-        folder: Where its files are.
-        rows: Examples prepared.
-        problems: Rows that couldn't be, each with where, kind (`unreadable`, `shape` or `template`) and problem.
-        dropped: How many rows have a problem, which may be more than are listed.
-    """
-
-    name: str
-    folder: Path
-    rows: int
-    problems: tuple[Mapping[str, str], ...]
-    dropped: int
-
-    @cached_property
-    def profile(self) -> Any:
-        """The profile as a pandas frame, one row an example, columns as in PROFILE."""
-        return pq.read_table(self.folder / "profile.parquet").to_pandas()
-
-    @cached_property
-    def dataset(self) -> Any:
-        """The memory-mapped `datasets.Dataset` that the trainer feeds: packed rows when the run packs."""
-        from datasets import Dataset
-
-        return Dataset.from_file(str(self.fed))
-
-    @property
-    def fed(self) -> Path:
-        """The Arrow file that the trainer feeds."""
-        packed = self.folder / "packed.arrow"
-        return packed if packed.exists() else self.folder / "data.arrow"
-
-    @cached_property
-    def examples(self) -> Any:
-        """The memory-mapped dataset of single examples, packed or not: columns as in DATA."""
-        from datasets import Dataset
-
-        return Dataset.from_file(str(self.folder / "data.arrow"))
-
-    def of_kind(self, *kinds: str) -> list[Mapping[str, str]]:
-        return [problem for problem in self.problems if problem["kind"] in kinds]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """All splits of a run's prepared data.
-
-    Attributes:
-        key: What the content was made from, as a digest.
-        folder: Where it lies.
-        splits: By name; `validation` only if the config has one.
-        sources: For each data file of the user: name, sha256 and rows.
-    """
-
-    key: str
-    folder: Path
-    splits: Mapping[str, Split]
-    sources: tuple[Mapping[str, Any], ...]
-
-    @property
-    def train(self) -> Split:
-        return self.splits["train"]
-
-    @property
-    def validation(self) -> Split | None:
-        return self.splits.get("validation")
-
-
-def rules_of(config: Config) -> Rules:
-    """The settings that decide labels, with TRL's defaults where the config is silent."""
-    return Rules(
-        assistant_only_loss=bool(config.training_value("assistant_only_loss")),
-        completion_only_loss=config.training_value("completion_only_loss"),
-        max_length=config.training_value("max_length"),
-        truncation_mode=str(config.training_value("truncation_mode")),
-    )
-
-
-def packing_of(config: Config, split: str) -> Mapping[str, Any] | None:
-    """How to pack a split, or None: TRL's `packing_strategy`, and the seed if it is to be shuffled before.
-
-    Raises:
-        NotAvailable: there is no length to pack to.
-    """
-    own = config.training_value("eval_packing") if split == "validation" else None
-    if not (config.training_value("packing") if own is None else own):
-        return None
-    if config.training_value("max_length") is None:
-        not_available("training.packing needs training.max_length, the length to pack to; set it, or packing: false")
-    shuffled = config.training_value("shuffle_dataset")
-    return {
-        "strategy": config.training_value("packing_strategy"),
-        "seed": config.training_value("seed") if shuffled else None,
-    }
-
-
-def split_files(config: Config) -> dict[str, tuple[list[Path], list[Broken]]]:
-    """The files of each split that the config names, and the names that lead nowhere."""
-    named = {"train": config.data.train, "validation": config.data.validation}
-    return {split: readers.find_files(config.folder, paths) for split, paths in named.items() if paths}
-
-
-def key_of(config: Config) -> str:
-    """The digest that prepared data is keyed by: the bytes of the data and tokenizer files, and the settings."""
-    named = {
-        split: [(str(path), digests.of_file(path)) for path in found] + [problem.problem for problem in problems]
-        for split, (found, problems) in split_files(config).items()
-    }
-    return digests.of_json(
-        {
-            "version": VERSION,
-            "files": named,
-            "tokenizer": digests.of_files(files.tokenizer_files(config)),
-            "tokens": [config.training.get("eos_token"), config.training.get("pad_token")],
-            "stops": sorted(
-                files.stop_ids(config, None)
-            ),  # not in the tokenizer's files, and the profile depends on it
-            "rules": asdict(rules_of(config)),
-            "packing": [packing_of(config, split) for split in ("train", "validation")],
-            "format": config.data.format,
-            "text_field": config.training_value("dataset_text_field"),
-            "task_field": config.data.task_field,
-            "validation_split": config.data.validation_split,
-            "seed": config.training_value("seed"),
-        }
-    )
-
-
-def folder_of(config: Config) -> Path:
-    """Where the prepared data of this config lies, or would lie. The postflight reads what the preflight wrote."""
-    return config.artefacts("preflight") / "prepared" / key_of(config)[:16]
 
 
 def prepare(config: Config, tokenizer: Tokenizer) -> Prepared:
     """The run's prepared data: opened if it is there, made if not. Safe to call from several processes at once."""
-    folder = folder_of(config)
+    folder = store.folder_of(config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / ".lock"):
         if not (folder / "meta.json").exists():
             _make(config, tokenizer, folder)
-    return open_prepared(folder)
-
-
-def open_prepared(folder: Path) -> Prepared:
-    """Open what `prepare` wrote.
-
-    Raises:
-        FileNotFoundError: nothing was prepared there.
-    """
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    splits = {
-        name: Split(name, folder / name, split["rows"], tuple(split["problems"]), split["dropped"])
-        for name, split in meta["splits"].items()
-    }
-    return Prepared(meta["key"], folder, splits, tuple(meta["sources"]))
+        shutil.copyfile(folder / "train" / "profile.parquet", folder.parent.parent / "profile.parquet")
+    return store.open_prepared(folder)
 
 
 def _make(config: Config, tokenizer: Tokenizer, folder: Path) -> None:
@@ -226,7 +45,7 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     sources: list[dict[str, Any]] = []
     splits: dict[str, Any] = {}
-    named = split_files(config)
+    named = store.split_files(config)
     held_out = config.data.validation_split
     try:
         for split, (found, problems) in named.items():
@@ -235,7 +54,7 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path) -> None:
                 rows, later = _hold_out(list(rows), held_out, config.training_value("seed"))
                 splits["validation"] = _write_split(config, tokenizer, later, temporary / "validation")
             splits[split] = _write_split(config, tokenizer, rows, temporary / split)
-        meta = {"key": key_of(config), "version": VERSION, "splits": splits, "sources": sources}
+        meta = {"key": store.key_of(config), "version": store.VERSION, "splits": splits, "sources": sources}
         (temporary / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         for stale in folder.parent.iterdir():  # of other settings, or half-made by a process that was killed
             if stale.is_dir() and stale != temporary:
@@ -270,8 +89,8 @@ def _write_split(
     config: Config, tokenizer: Tokenizer, numbered: Iterable[tuple[int, Row | Broken]], folder: Path
 ) -> dict[str, Any]:
     folder.mkdir(parents=True)
-    packing = packing_of(config, folder.name)
-    rules = rules_of(config)
+    packing = store.packing_of(config, folder.name)
+    rules = store.rules_of(config)
     # TRL leaves the cutting to the packer: bfd cuts the end of longer rows off, the others make more rows of it.
     if packing:
         cuts = packing["strategy"] == "bfd"
@@ -297,7 +116,7 @@ def _write_split(
                 pa.Table.from_pylist([_profile_row(item, config, tokenizer) for item in prepared], PROFILE)
             )
     if packing and total:
-        _pack(folder, packing, rules_of(config).max_length)
+        _pack(folder, packing, store.rules_of(config).max_length)
     return {"rows": total, "problems": problems, "dropped": dropped}
 
 

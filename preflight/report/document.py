@@ -1,5 +1,6 @@
 """`report.json`: one document of a run, from which every other report is drawn."""
 
+import contextlib
 import json
 import math
 import os
@@ -110,39 +111,38 @@ def _digests(config: Config, stage: Stage, verdict: Verdict) -> dict[str, str]:
 def pictures(config: Config, stage: Stage) -> dict[str, Any]:
     """What the HTML report draws, from the artefacts that are there."""
     found: dict[str, Any] = {}
-    if stage == "preflight":
-        found |= _data_pictures(config)
-    log_path = config.output_dir / "run.jsonl"
-    if stage == "postflight" and log_path.is_file():
-        log = flight.read_log(log_path)
-        losses, held_out = flight.curve(log, "loss"), flight.curve(log, "eval_loss")
-        if losses:
-            found["loss_curve"] = {
-                "steps": [step for step, _ in losses],
-                "loss": [loss for _, loss in losses],
-                "eval_steps": [step for step, _ in held_out],
-                "eval_loss": [loss for _, loss in held_out],
-            }
-    samples = config.artefacts(stage) / "samples.json"
-    if stage == "postflight" and samples.is_file():
-        found["samples"] = json.loads(samples.read_text(encoding="utf-8"))
+    for source in (_data_pictures,) if stage == "preflight" else (_loss_curve, _samples):
+        with contextlib.suppress(Exception):  # no picture is worth a report; a check says what is wrong with its source
+            found |= source(config)
     return found
+
+
+def _loss_curve(config: Config) -> dict[str, Any]:
+    log = flight.read_log(config.output_dir / "run.jsonl")
+    losses, held_out = flight.curve(log, "loss"), flight.curve(log, "eval_loss")
+    if not losses:
+        return {}
+    curve = {
+        "steps": [step for step, _ in losses],
+        "loss": [loss for _, loss in losses],
+        "eval_steps": [step for step, _ in held_out],
+        "eval_loss": [loss for _, loss in held_out],
+    }
+    return {"loss_curve": curve}
+
+
+def _samples(config: Config) -> dict[str, Any]:
+    text = (config.artefacts("postflight") / "samples.json").read_text(encoding="utf-8")
+    return {"samples": json.loads(text)}
 
 
 def _data_pictures(config: Config) -> dict[str, Any]:
     """Token lengths of the training split, and a few examples with their supervised text."""
     import numpy as np
 
-    from preflight.data import prepare
-    from preflight.findings import NotAvailable
+    from preflight.data import store
 
-    try:
-        folder = prepare.folder_of(config)
-        if not (folder / "meta.json").is_file():
-            return {}
-        train = prepare.open_prepared(folder).train
-    except (NotAvailable, OSError):
-        return {}
+    train = store.open_prepared(store.folder_of(config)).train
     if not train.rows:
         return {}
     values, edges = np.histogram(train.profile["length"], bins="auto" if train.rows > 50 else 10)

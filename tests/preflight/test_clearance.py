@@ -7,7 +7,7 @@ import pytest
 
 from preflight import clearance, registry
 from preflight.config import load_config
-from preflight.data import prepare
+from preflight.data import store
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def replace(path, old, new):
 
 
 def prepared_file(folder, split="train"):
-    return prepare.folder_of(load_config(folder / "config.yaml")) / split / "data.arrow"
+    return store.folder_of(load_config(folder / "config.yaml")) / split / "data.arrow"
 
 
 # --- a good one -------------------------------------------------------------------------------------------------------

@@ -25,12 +25,12 @@ def losses(project):
 def test_the_trainers_own_batches_are_the_prepared_rows(project):
     """Token by token and label by label, through TRL's own dataloader and collator."""
     from preflight.config import load_config
-    from preflight.data import prepare
+    from preflight.data import store
     from preflight.model import build
     from preflight.trainer.run import make_trainer
 
     config = load_config(project.set(training={"max_steps": 4, "seed": 7}).clear())
-    data = prepare.open_prepared(prepare.folder_of(config))
+    data = store.open_prepared(store.folder_of(config))
 
     trainer = make_trainer(config, data, build.training_arguments(config))
 

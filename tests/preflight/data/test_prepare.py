@@ -10,7 +10,8 @@ import pytest
 
 from preflight.config import load_config
 from preflight.data import prepare as preparing
-from preflight.data.prepare import folder_of, prepare
+from preflight.data.prepare import prepare
+from preflight.data.store import folder_of
 from preflight.findings import NotAvailable
 from preflight.model.tokenizer import load_tokenizer
 

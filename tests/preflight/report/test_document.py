@@ -106,3 +106,24 @@ def test_the_label_view_shows_what_is_learned(project):
 
 def test_a_report_without_prepared_data_has_no_pictures(project):
     assert project.gate("-k", "CFG-105").report["pictures"] == {}
+
+
+@pytest.mark.parametrize("name", ["meta.json", "train/data.arrow", "train/profile.parquet"])
+def test_damaged_prepared_data_costs_pictures_and_not_the_report(project, name):
+    project.gate("-k", "DATA-140")
+    (prepared,) = (project.folder / "run" / "preflight" / "prepared").glob("[0-9a-f]*")
+    (prepared / name).write_bytes(b"{")
+
+    run = project.gate("-k", "CFG-105")
+
+    assert run.report["pictures"] == {}
+    assert run.outcome("CFG-105") == "passed"
+    assert "Traceback" not in run.screen
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "postflight/samples.json"])
+def test_a_damaged_log_costs_its_picture_and_not_the_report(project, name):
+    (project.folder / "run" / "postflight").mkdir(parents=True)
+    project.text("{]", f"run/{name}")
+
+    assert project.gate(stage="postflight").report["pictures"] == {}

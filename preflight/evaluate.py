@@ -193,6 +193,14 @@ def generate(config: Config, trained: Trained, split: Split) -> list[Answers]:
     return answers
 
 
+def samples(answers: list[Answers]) -> list[dict[str, Any]]:
+    """The answers as the HTML report shows them, base and tuned model side by side."""
+    return [
+        {"prompt": answer.prompt, "base": answer.base, "tuned": answer.tuned, "stopped": answer.tuned_stopped}
+        for answer in answers
+    ]
+
+
 def _questions(config: Config, tokenizer: Tokenizer, split: Split) -> list[tuple[int, list[int], list[int]]]:
     """(row, ids up to the first answer, ids of that answer) of held-out examples, spread over the split.
 

@@ -166,9 +166,12 @@ def held_out(config: Config, trained: "Trained", validation: "Split") -> "HeldOu
 @pytest.fixture(scope="session")
 def answers(config: Config, trained: "Trained", validation: "Split") -> "list[Answers]":
     """Greedy answers of base and tuned model to held-out prompts."""
-    from preflight.evaluate import generate
+    from preflight.evaluate import generate, samples
 
-    return generate(config, trained, validation)
+    found = generate(config, trained, validation)
+    text = json.dumps(samples(found), ensure_ascii=False, indent=1)
+    (config.artefacts("postflight") / "samples.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+    return found
 
 
 # Every fixture above, for the guard against others of the same name.

@@ -10,4 +10,5 @@ if TYPE_CHECKING:
 
 CONFIG: "pytest.StashKey[Config]" = pytest.StashKey()
 GATE: "pytest.StashKey[Gate]" = pytest.StashKey()
+SETUP: pytest.StashKey[float] = pytest.StashKey()  # seconds
 EVIDENCE: pytest.StashKey[tuple[str, dict[str, Any]]] = pytest.StashKey()

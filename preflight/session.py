@@ -14,7 +14,7 @@ import pytest
 from preflight import clearance, collect, fixtures, registry, verdict
 from preflight.config import Config, ConfigError, load_config
 from preflight.findings import Finding, Found, NotApplicable, NotAvailable, Outcome, failed_assert
-from preflight.keys import CONFIG, EVIDENCE, GATE
+from preflight.keys import CONFIG, EVIDENCE, GATE, SETUP
 from preflight.registry import Check, RegistryError, Stage
 from preflight.report import document, html, terminal
 from preflight.verdict import Result
@@ -105,6 +105,7 @@ class Gate:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             clearance.path(self.config, self.stage).unlink(missing_ok=True)
+            (self.folder / "samples.json").unlink(missing_ok=True)
             probe = self.folder / ".writable"
             probe.touch()
             probe.unlink()
@@ -158,6 +159,8 @@ class Gate:
         report = yield
         if not isinstance(item, collect.CheckItem):
             return report
+        if call.when == "setup":
+            item.stash[SETUP] = call.duration  # the first check that needs a fixture has it built
         if call.when == "call" or call.excinfo is not None:
             report.preflight = fixtures.plain(asdict(self.judge(item, call)))  # type: ignore[attr-defined]
             result = result_of(report.preflight)
@@ -191,7 +194,8 @@ class Gate:
             case _:
                 outcome, reason = "error", f"the check is broken: {type(error).__name__}: {error}"
         summary, evidence = item.stash.get(EVIDENCE, ("", {}))
-        return Result(code, severity, outcome, reason, summary, evidence, findings, call.duration)
+        seconds = call.duration + (item.stash.get(SETUP, 0.0) if call.when == "call" else 0.0)
+        return Result(code, severity, outcome, reason, summary, evidence, findings, seconds)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 

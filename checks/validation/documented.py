@@ -39,7 +39,7 @@ def the_run_card_says_how_the_model_was_made(config: Config, evidence: Evidence)
         report_findings([Finding(f"the run card is not a JSON object: {error}", where=str(path), why=WHY, fix=train)])
     missing = [key for key in WANTED if not isinstance(card.get(key), WANTED[key])]
     commit = "none" if "git" in missing else card["git"].get("commit") or "none"
-    evidence(f"commit {commit}, seed {card.get('seed')}", missing=missing)
+    evidence(f"commit {commit[:12]}, seed {card.get('seed')}", missing=missing)
     findings = [Finding(f"the run card lacks {key}", where=str(path), why=WHY, fix=train) for key in missing]
     if "config" in missing:
         report_findings(findings)

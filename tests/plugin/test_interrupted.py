@@ -75,7 +75,7 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("name, edit", EDITS.items())
+@pytest.mark.parametrize("name, edit", EDITS.items(), ids=EDITS)
 def test_what_changes_while_the_gate_runs_costs_the_clearance(project, own_check, name, edit):
     own_check(f"path = config.folder / {name!r}\n{edit}", section=4)  # section 4: the data was judged before
 
@@ -85,7 +85,8 @@ def test_what_changes_while_the_gate_runs_costs_the_clearance(project, own_check
     assert run.code == 1
     assert run.report["verdict"] == "red"
     assert run.report["why"] == f"{name} changed while the gate ran; run it again"
-    assert artefacts(project) == ["expectations-result.json", "expectations.json", "report.html", "report.json"]
+    assert "clearance.json" not in artefacts(project)
+    assert not [name for name in artefacts(project) if name.startswith(".")]
 
 
 def test_a_model_that_changes_while_the_gate_runs_costs_the_clearance(project, own_check, tiny, tmp_path):

@@ -7,7 +7,7 @@ train on. Formats: in-toto Statement v1 and test-result v0.1, as specified by th
 import json
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +110,23 @@ def verify(config: Config, stage: Stage) -> dict[str, Any]:
         raise Refused(f"{target} is not readable: {error}; run `{command}` again") from error
     try:
         problems = _malformed(statement, config, stage) or differences(statement, config, stage)
+        problems += _expired(statement, config)
     except (KeyError, TypeError, AttributeError) as error:
         problems = [f"it is incomplete: {type(error).__name__}: {error}"]
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise Refused(f"the clearance does not cover this run:\n{lines}\nClear it again: {command}")
     return dict(statement)
+
+
+def _expired(statement: Mapping[str, Any], config: Config) -> list[str]:
+    """Waivers that the verdict rests on and whose date has passed since."""
+    outcomes = statement["predicate"]["outcomes"]
+    return [
+        f"the waiver for {waiver.code} expired on {waiver.expires}"
+        for waiver in config.gate.waivers
+        if outcomes.get(waiver.code) == "waived" and waiver.expires < date.today()
+    ]
 
 
 def identity(statement: Mapping[str, Any]) -> str:

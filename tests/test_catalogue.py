@@ -16,7 +16,8 @@ from preflight.report.terminal import LABEL
 
 ROOT = Path(__file__).parent.parent
 CHECKS = shipped()
-COUNT = 35  # a check that is lost, or found twice, must not go unnoticed
+# A check that is lost, or found twice, must not go unnoticed: counted in the sources, not through the registry.
+COUNT = sum(path.read_text(encoding="utf-8").count("\n@check(") for path in (ROOT / "checks").rglob("*.py"))
 HEAVY = ("torch", "transformers", "datasets", "great_expectations", "trl", "peft", "accelerate", "bitsandbytes")
 AREAS = {  # which codes belong to which section of the checklist
     "DATA": {1},
@@ -37,6 +38,7 @@ every_file = pytest.mark.parametrize("file", files, ids=lambda file: file.relati
 
 def test_every_check_is_there_once():
     assert len(CHECKS) == COUNT
+    assert COUNT >= 35
     assert not [name for name, count in Counter(check.name for check in CHECKS.values()).items() if count > 1]
     assert not [claim for claim, count in Counter(check.claim for check in CHECKS.values()).items() if count > 1]
     assert not [text for text, count in Counter(check.summary for check in CHECKS.values()).items() if count > 1]

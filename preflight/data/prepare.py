@@ -33,7 +33,8 @@ def prepare(config: Config, tokenizer: Tokenizer) -> Prepared:
     folder = store.folder_of(config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / ".lock"):
-        if not (folder / "meta.json").exists():
+        if not store.is_whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)
             _make(config, tokenizer, folder)
         shutil.copyfile(folder / "train" / "profile.parquet", folder.parent.parent / "profile.parquet")
     return store.open_prepared(folder)
@@ -117,7 +118,8 @@ def _write_split(
             )
     if packing and total:
         _pack(folder, packing, store.rules_of(config).max_length)
-    return {"rows": total, "problems": problems, "dropped": dropped}
+    written = {path.name: digests.of_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    return {"rows": total, "problems": problems, "dropped": dropped, "files": written}
 
 
 @dataclass(frozen=True, slots=True)

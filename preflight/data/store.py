@@ -6,6 +6,7 @@ digest of everything that decides the content, so prepared data can't be stale.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -158,7 +159,7 @@ def split_files(config: Config) -> dict[str, tuple[list[Path], list[Broken]]]:
 def key_of(config: Config) -> str:
     """The digest that prepared data is keyed by: the bytes of the data and tokenizer files, and the settings."""
     named = {
-        split: [(str(path), digests.of_file(path)) for path in found] + [problem.problem for problem in problems]
+        split: [(_name(config, path), digests.of_file(path)) for path in found] + [p.problem for p in problems]
         for split, (found, problems) in split_files(config).items()
     }
     return digests.of_json(
@@ -167,9 +168,8 @@ def key_of(config: Config) -> str:
             "files": named,
             "tokenizer": digests.of_files(files.tokenizer_files(config)),
             "tokens": [config.training.get("eos_token"), config.training.get("pad_token")],
-            "stops": sorted(
-                files.stop_ids(config, None)
-            ),  # not in the tokenizer's files, and the profile depends on it
+            # Not in the tokenizer's files, and the profile depends on them.
+            "stops": sorted(files.stop_ids(config, None)),
             "rules": asdict(rules_of(config)),
             "packing": [packing_of(config, split) for split in ("train", "validation")],
             "format": config.data.format,
@@ -181,9 +181,27 @@ def key_of(config: Config) -> str:
     )
 
 
+def _name(config: Config, path: Path) -> str:
+    """A data file's name wherever the project lies: what is cleared on one machine is trained on another."""
+    return Path(os.path.relpath(path, config.folder)).as_posix()
+
+
 def folder_of(config: Config) -> Path:
     """Where the prepared data of this config lies, or would lie. The postflight reads what the preflight wrote."""
     return config.artefacts("preflight") / "prepared" / key_of(config)[:16]
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether everything that `prepare` wrote is there, byte for byte."""
+    try:
+        splits = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["splits"]
+        return all(
+            digests.of_file(folder / split / name) == sha256
+            for split, kept in splits.items()
+            for name, sha256 in kept["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def open_prepared(folder: Path) -> Prepared:

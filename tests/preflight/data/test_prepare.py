@@ -11,7 +11,7 @@ import pytest
 from preflight.config import load_config
 from preflight.data import prepare as preparing
 from preflight.data.prepare import prepare
-from preflight.data.store import folder_of
+from preflight.data.store import folder_of, key_of
 from preflight.findings import NotAvailable
 from preflight.model.tokenizer import load_tokenizer
 
@@ -228,3 +228,21 @@ def test_packing_without_a_length_is_not_available(small):
     small.set(training={"packing": True, "max_length": None})
     with pytest.raises(NotAvailable, match=r"training\.max_length"):
         made(small)
+
+
+def test_damaged_prepared_data_is_made_again(small):
+    config = load_config(small.write())
+    tokenizer = load_tokenizer(config)
+    made = prepare(config, tokenizer)
+    wanted = made.train.fed.read_bytes()
+    for damage in (b"", wanted[:-8] + b"damaged!"):
+        made.train.fed.write_bytes(damage)
+
+        assert prepare(config, tokenizer).train.fed.read_bytes() == wanted
+
+
+def test_a_project_that_is_copied_elsewhere_keeps_its_key(small, tmp_path_factory):
+    there = tmp_path_factory.mktemp("elsewhere") / "project"
+    shutil.copytree(small.write().parent, there)
+
+    assert key_of(load_config(there / "config.yaml")) == key_of(load_config(small.folder / "config.yaml"))

@@ -70,11 +70,18 @@ def judge_gate_section(config: Config, checks: Mapping[str, Check]) -> list[str]
             problems.append(_problem(config, f"gate.severity.{code}", f"{code} can't be lowered: {meta.summary}"))
     for code, limits in config.gate.thresholds.items():
         known = checks[code].thresholds if code in checks else limits
-        for name in limits:
+        for name, value in limits.items():
+            key = f"gate.thresholds.{code}.{name}"
             if name not in known:
                 text = f"{code} has no threshold {name!r}; it has {', '.join(known) or 'none'}"
-                problems.append(_problem(config, f"gate.thresholds.{code}.{name}", text))
+                problems.append(_problem(config, key, text))
+            elif _is_number(known[name]) and not _is_number(value):
+                problems.append(_problem(config, key, f"expected a number such as {known[name]}, got {value!r}"))
     return problems
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _problem(config: Config, key: str, text: str, word: str = "", known: Mapping[str, Any] | None = None) -> str:

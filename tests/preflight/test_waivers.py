@@ -94,6 +94,7 @@ def test_a_check_that_cannot_be_waived_blocks(project):
         ({"severity": {"DATA-100": "required"}}, []),
         ({"severity": {"DATA-100": "recommended"}}, ["DATA-100 can't be lowered"]),
         ({"thresholds": {"META-001": {"x": 1}}}, ["META-001 has no threshold 'x'; it has none"]),
+        ({"thresholds": {"CFG-105": {"low": "abc"}}}, ["expected a number such as 0.0001, got 'abc'"]),
         (
             {"severity": {"CFG-999": "advice"}, "thresholds": {"CFG-999": {}, "CFG-105": {"hi": 1}}},
             ["there is no check", "there is no check", "no threshold 'hi'"],

@@ -109,8 +109,8 @@ def verify(config: Config, stage: Stage) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise Refused(f"{target} is not readable: {error}; run `{command}` again") from error
     try:
-        problems = _malformed(statement, config, stage) or differences(statement, config, stage)
-        problems += _expired(statement, config)
+        problems = _malformed(statement, config, stage)
+        problems = problems or [*differences(statement, config, stage), *_expired(statement, config)]
     except (KeyError, TypeError, AttributeError) as error:
         problems = [f"it is incomplete: {type(error).__name__}: {error}"]
     if problems:

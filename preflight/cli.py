@@ -39,7 +39,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"preflight: there is no command {argv[0]}.{hint} Commands: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        return dispatch(parser.parse_args(argv))
+        code = dispatch(parser.parse_args(argv))
+        sys.stdout.flush()  # here, where it can be caught, and not when the interpreter ends
+        return code
     except BrokenPipeError:  # `preflight list | head`: nobody reads on, and nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

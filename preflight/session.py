@@ -121,6 +121,11 @@ class Gate:
 
     # --- collection -------------------------------------------------------------------------------------------------
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Our folders as plain ones: pytest would import their `__init__.py` under a name that a user's may have."""
+        return pytest.Dir.from_parent(parent, path=path) if path.is_relative_to(self.shipped) else None
+
     @pytest.hookimpl(wrapper=True)
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector

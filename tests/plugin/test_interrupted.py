@@ -84,7 +84,7 @@ def test_what_changes_while_the_gate_runs_costs_the_clearance(project, own_check
     assert run.outcome("USER-001") == "passed", run.screen
     assert run.code == 1
     assert run.report["verdict"] == "red"
-    assert run.report["why"] == f"{name} changed while the gate ran; run it again"
+    assert run.report["why"] == f"{name} changed while the gate ran; run it again", run.screen
     assert "clearance.json" not in artefacts(project)
     assert not [name for name in artefacts(project) if name.startswith(".")]
 

@@ -1,5 +1,8 @@
 """The plugin beside the user's own tests, folders and pytest settings."""
 
+import sys
+import types
+
 import pytest
 
 HEAVY = ("torch", "transformers", "datasets", "great_expectations", "pydantic", "trl", "peft", "ruamel", "pandas")
@@ -111,3 +114,13 @@ def test_a_check_that_warns_is_not_broken_by_an_error_filter(project, own_check)
     run = project.gate("-W", "error::DeprecationWarning", "-k", "USER-001")
 
     assert (run.code, run.outcome("USER-001")) == (0, "passed")
+
+
+def test_a_module_named_checks_that_is_imported_already_is_left_alone(project, monkeypatch):
+    theirs = types.ModuleType("checks")
+    monkeypatch.setitem(sys.modules, "checks", theirs)
+
+    run = project.gate()
+
+    assert run.report["verdict"] == "green", run.screen
+    assert sys.modules["checks"] is theirs

@@ -194,6 +194,15 @@ def project(tiny: Path, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
+def model(project: Project, tiny: Path) -> Path:
+    """A copy of the tiny model that a test may damage; the config names it."""
+    folder = project.folder / "model"
+    shutil.copytree(tiny, folder)
+    project.set(model={"name_or_path": "model"})
+    return folder
+
+
+@pytest.fixture
 def expect(project: Project) -> Callable[..., None]:
     """Assert one check's outcome on the project as it stands, and how many findings it has."""
 

@@ -11,15 +11,6 @@ from preflight.config import load_config
 INDEX = "model.safetensors.index.json"
 
 
-@pytest.fixture
-def model(project, tiny):
-    """A copy of the tiny model that a test may damage; the config names it."""
-    folder = project.folder / "model"
-    shutil.copytree(tiny, folder)
-    project.set(model={"name_or_path": "model"})
-    return folder
-
-
 def shard(folder):
     """Write the weights as two shards with their index."""
     tensors = load_file(folder / "model.safetensors")

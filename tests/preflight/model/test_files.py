@@ -1,22 +1,12 @@
 """Where a model's files are looked for, and what is said when they aren't there or make no sense."""
 
 import json
-import shutil
 
 import pytest
 
 from preflight.config import load_config
 from preflight.findings import NotAvailable
 from preflight.model import build, files
-
-
-@pytest.fixture
-def model(project, tiny):
-    """A copy of the tiny model that a test may damage; the config names it."""
-    folder = project.folder / "model"
-    shutil.copytree(tiny, folder)
-    project.set(model={"name_or_path": "model"})
-    return folder
 
 
 @pytest.fixture

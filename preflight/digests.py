@@ -2,15 +2,36 @@
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 
 def of_file(path: Path) -> str:
-    """sha256 of a file's bytes."""
+    """sha256 of a file's bytes, read once as long as the file stays the same."""
+    state = path.stat()
+    return _of_bytes(path, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _of_bytes(path: Path, *_state: int) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def of_text(text: str) -> int:
+    """A 63-bit hash of a text, for finding equal ones: xxh3."""
+    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) >> 1
+
+
+def of_words(text: str) -> int:
+    """The same of its words alone: however they are spaced and capitalised, and accents composed."""
+    composed = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return of_text(" ".join(composed.casefold().split()))
 
 
 def of_json(value: Any) -> str:

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from preflight.config import Config
-from preflight.data import label, readers, shapes
+from preflight.data import label, source
 from preflight.data.label import IGNORE
-from preflight.data.store import Split, split_files
+from preflight.data.render import Rules
+from preflight.data.store import Split
 from preflight.findings import counted, not_applicable, not_available
 from preflight.model import build
 from preflight.model.tokenizer import Tokenizer
 
 BATCH = 4
 PROMPTS = 8  # prompts answered by both models
-ANSWERS = label.Rules(assistant_only_loss=True, completion_only_loss=True)  # tell prompt from answer
+ANSWERS = Rules(assistant_only_loss=True, completion_only_loss=True)  # tell prompt from answer
 MAX_TOKENS = 4096  # of an example where training.max_length sets no limit
 
 
@@ -210,19 +211,16 @@ def _questions(config: Config, tokenizer: Tokenizer, split: Split) -> list[tuple
     if asking.empty:
         not_applicable("the held-out examples are plain text: there is no prompt to answer")
     picked = asking.iloc[_spread(len(asking), min(PROMPTS, config.evaluation.max_examples))]
-    wanted = {at.where: at for at in picked.itertuples()}
-    files, _ = split_files(config)["validation" if config.data.validation else "train"]
-    rows = (row for file in files for row in readers.read(file) if isinstance(row, readers.Row) and row.where in wanted)
+    wanted = set(picked["row"])
     limit = _max_tokens(config)
     found = []
-    for row in rows:
-        at = wanted[row.where]
-        example = shapes.normalise(row.value, at.shape)
-        rendered = label.render(example, tokenizer, ANSWERS)
-        done = label.encode([rendered], tokenizer, ANSWERS, plain=not example.messages)[0]
-        learned = np.flatnonzero(done.labels != IGNORE)
+    for number, _, example in source.examples(config, "validation"):
+        if number not in wanted:
+            continue
+        done = label.one(example, tokenizer, ANSWERS)
+        learned = np.flatnonzero(done.learned)
         if len(learned) and 0 < learned[0] <= limit:  # a longer prompt cut would be another question
-            found.append((int(at.row), done.ids[: learned[0]].tolist(), _first_turn(tokenizer, done.ids[learned])))
+            found.append((number, done.ids[: learned[0]].tolist(), _first_turn(tokenizer, done.ids[learned])))
     if not found:
         not_available(f"none of {counted(len(picked), 'held-out prompt')} has at most {limit} tokens and an answer")
     return found

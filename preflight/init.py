@@ -178,18 +178,18 @@ def _count(file: Path) -> int:
 def lengths_of(sample: list[shapes.Example], tokenizer: "Tokenizer") -> tuple[list[int], str]:
     """Token counts of rendered examples, sorted; and what the chat template refuses, if it refuses any."""
     from preflight.data import label
+    from preflight.data.render import RenderError, Rules
 
-    rules = label.Rules(completion_only_loss=False)
-    rendered: list[label.Rendered] = []
+    rules = Rules(completion_only_loss=False)
+    lengths: list[int] = []
     refused: list[str] = []
     for example in sample:
         try:
-            rendered.append(label.render(example, tokenizer, rules))
-        except label.RenderError as error:
+            lengths.append(len(label.one(example, tokenizer, rules).ids))
+        except RenderError as error:
             refused.append(str(error))
-    done = label.encode(rendered, tokenizer, rules, plain=not sample[0].messages)
     problem = f"{len(refused)} of {len(sample)} rows can't be rendered: {refused[0]}" if refused else ""
-    return sorted(item.length for item in done), problem
+    return sorted(lengths), problem
 
 
 def task_field(rows: list[dict[str, Any]]) -> str | None:

@@ -106,6 +106,7 @@ class Data(SectionModel):
         Literal["auto", "messages", "prompt-completion", "alpaca", "sharegpt", "text"], BeforeValidator(_data_format)
     ] = "auto"
     task_field: Text | None = None
+    engine: Literal["auto", "tokenizers", "fastokens", "tokie"] = "tokenizers"
 
     @model_validator(mode="after")
     def _one_validation_set(self) -> Self:

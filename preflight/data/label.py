@@ -1,293 +1,254 @@
-"""Labels: from an example to the ids the model reads and the ids it learns.
-
-Supervised is the assistant's content and the token that ends its turn, nothing after it, unless the template's own
-generation markers say otherwise. Everything here works on a batch; the per-token part is numpy.
-"""
+"""Labels: from rendered text to the ids the model reads and the ids it learns, a batch at a time, in numpy."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from preflight.data.shapes import Example, Message
+from preflight.data.engine import Engine, hf_engine
+from preflight.data.render import Rendered, Rules, render
+from preflight.data.shapes import Example
 from preflight.model.tokenizer import Tokenizer
 
 IGNORE = -100  # what torch's cross entropy skips
 Ids = npt.NDArray[np.int32]
-Span = tuple[int, int]
-
-
-class RenderError(Exception):
-    """The template refuses a conversation; the message is the template's."""
+Places = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """An example as text.
+class Tokens:
+    """A tokenised batch, its rows one behind the other.
 
     Attributes:
-        text: All of it.
-        spans: (start, end) characters to learn, in order, each up to and including the end of its turn.
-        prefix_ok: False if a turn is rendered differently once other turns follow it.
+        ids: Token ids of all rows.
+        starts: Where each row starts in `ids`, and where the last one ends: one more than there are rows.
+        offsets: (start, end) characters of each token in its own row, shape (tokens, 2); None if bytes will do.
     """
 
-    text: str
-    spans: tuple[Span, ...]
-    prefix_ok: bool = True
+    ids: Ids
+    starts: Places
+    offsets: Places | None = None
+
+    def row(self, index: int) -> Ids:
+        return self.ids[self.starts[index] : self.starts[index + 1]]
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """An example as the model sees it.
+    """A tokenised batch with what is to be learned of it, before truncation.
 
     Attributes:
-        ids: Token ids, cut at `max_length`.
-        labels: The ids to learn, -100 elsewhere.
-        length: Tokens before the cut.
-        answer: Supervised tokens before the cut.
-        matches: Whether the supervised ids decode to exactly the text that is to be learned (before the cut).
-        ends: Whether each learned span ends with a token that stops a generation (before the cut).
+        ids: As in `Tokens`.
+        starts: As in `Tokens`.
+        learned: Which of `ids` are supervised.
+        matches: For each row whether its supervised ids decode to exactly the text that is to be learned.
+        ends: For each row whether each learned span ends with a token that stops a generation.
+        heads: For each row how many tokens stand before its `Rendered.head`.
     """
 
     ids: Ids
-    labels: Ids
-    length: int
-    answer: int
-    matches: bool
-    ends: bool
+    starts: Places
+    learned: Mask
+    matches: Mask
+    ends: Mask
+    heads: Places
+
+    @property
+    def labels(self) -> Ids:
+        """The ids to learn, -100 elsewhere."""
+        return np.where(self.learned, self.ids, np.int32(IGNORE))
+
+    def cut(self, rules: Rules) -> "Labelled":
+        """What is left of each row after truncation."""
+        lengths = np.diff(self.starts)
+        if rules.max_length is None or not (lengths > rules.max_length).any():
+            return self
+        place = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], lengths)
+        if rules.truncation_mode == "keep_end":
+            place = np.repeat(lengths, lengths) - 1 - place
+        keep = place < rules.max_length
+        starts = _starts(np.minimum(lengths, rules.max_length))
+        return Labelled(self.ids[keep], starts, self.learned[keep], self.matches, self.ends, self.heads)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings that decide labels, as TRL's `SFTConfig` names them.
-
-    Attributes:
-        assistant_only_loss: Learn only the assistant's turns of a conversation.
-        completion_only_loss: Learn only the completion; None means yes for prompt-completion shapes.
-        max_length: Cut longer examples; None for never.
-        truncation_mode: `keep_start` or `keep_end`.
-    """
-
-    assistant_only_loss: bool = False
-    completion_only_loss: bool | None = None
-    max_length: int | None = field(default=None)
-    truncation_mode: str = "keep_start"
+def sums(mask: npt.NDArray[np.generic], starts: Places) -> Places:
+    """For each row the sum over its tokens."""
+    return np.diff(np.concatenate(([0], np.cumsum(mask, dtype=np.int64)))[starts])
 
 
-def render(example: Example, tokenizer: Tokenizer, rules: Rules) -> Rendered:
-    """The example as text with the spans to learn.
-
-    Raises:
-        RenderError: the template refuses it, or there is no template for a conversation.
-    """
-    if not example.messages:
-        return _render_plain(example, tokenizer, rules)
-    if tokenizer.template is None:
-        raise RenderError("the tokenizer has no chat template; set model.chat_template to a .jinja file")
-    first = 0 if rules.completion_only_loss is False else example.answer_from
-    try:
-        text, marked = _conversation(example, tokenizer)
-    except Exception as error:  # a template is a program: besides TemplateError it raises TypeError, KeyError, …
-        raise RenderError(f"{type(error).__name__}: {error}") from error
-    if not rules.assistant_only_loss and not first:
-        return Rendered(text, ((0, len(text)),))
-    if marked:
-        prompt = _prefix(example, tokenizer, first, generation_prompt=True) if first else ""
-        begin = _shared(prompt or "", text)
-        return Rendered(text, tuple(span for span in _joined(marked) if span[1] > begin))
-    return _find_turns(text, example, tokenizer, first)
-
-
-def _joined(blocks: Sequence[Span]) -> list[Span]:
-    """Generation blocks without the empty ones; blocks that touch are one turn."""
-    joined: list[Span] = []
-    for start, stop in blocks:
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], stop)
-        elif start < stop:
-            joined.append((start, stop))
-    return joined
-
-
-def _render_plain(example: Example, tokenizer: Tokenizer, rules: Rules) -> Rendered:
-    eos = tokenizer.hf.eos_token or ""
-    completion = example.completion if example.completion.endswith(eos) else example.completion + eos  # as TRL does
-    text = example.prompt + completion
-    learn_all = example.shape == "text" or rules.completion_only_loss is False
-    return Rendered(text, ((0 if learn_all else len(example.prompt), len(text)),))
-
-
-def _conversation(
-    example: Example, tokenizer: Tokenizer, upto: int | None = None, *, generation_prompt: bool = False
-) -> tuple[str, list[Span]]:
-    """The first messages of an example (all of them without `upto`) as text, and the template's generation blocks."""
-    return tokenizer.render(
-        example.messages[:upto], tools=example.tools, options=example.options, generation_prompt=generation_prompt
-    )
-
-
-def _prefix(example: Example, tokenizer: Tokenizer, upto: int, *, generation_prompt: bool = False) -> str | None:
-    """The first messages as text; None where the template takes the whole conversation but not this part of it."""
-    try:
-        return _conversation(example, tokenizer, upto, generation_prompt=generation_prompt)[0]
-    except Exception:
-        return None
-
-
-def _find_turns(text: str, example: Example, tokenizer: Tokenizer, first: int) -> Rendered:
-    """Where each assistant turn stands, for a template without generation markers.
-
-    A turn starts where the text rendered before it, with the generation prompt, ends; and is over where the text
-    rendered up to it ends. Templates may render a turn differently once others follow (reasoning that is dropped, for
-    one): then the turn is looked for behind the one before it.
-    """
-    spans: list[Span] = []
-    prefix_ok = True
-    cursor = 0
-    for index, message in enumerate(example.messages):
-        if message["role"] != "assistant":
-            continue
-        before = _prefix(example, tokenizer, index, generation_prompt=True) if index else None
-        last = index == len(example.messages) - 1
-        upto = text if last else _prefix(example, tokenizer, index + 1)
-        whole = upto is not None and text.startswith(upto)
-        if before is not None and text.startswith(before):
-            start = len(before)
-        else:
-            header = _header(text, example, tokenizer)
-            part = _within_header(text, before, header, tokenizer) if before is not None else None
-            start = part if part is not None and part > cursor else _behind(text, cursor, header, _content(message))
-            prefix_ok = False
-        stop = len(upto) if upto is not None and whole else None
-        cursor = _end_of_turn(text, start, stop, message, tokenizer)
-        prefix_ok &= whole
-        if index >= first:
-            spans.append((start, cursor))
-    return Rendered(text, tuple(spans), prefix_ok)
-
-
-def _header(text: str, example: Example, tokenizer: Tokenizer) -> str:
-    """What opens an assistant's turn: the generation prompt after the whole conversation."""
-    asked = _prefix(example, tokenizer, len(example.messages), generation_prompt=True) or ""
-    return asked[len(text) :] if asked.startswith(text) else ""
-
-
-def _within_header(text: str, before: str, header: str, tokenizer: Tokenizer) -> int | None:
-    """Where a turn starts if the prefix and the whole text part within the turn's header.
-
-    The generation prompt then opens more than the turn itself has, such as a thinking block.
-    """
-    shared = _shared(before, text)
-    if shared <= len(before) - len(header):
-        return None
-    return next((m.start() for m in tokenizer.special.finditer(text) if m.start() < shared < m.end()), shared)
-
-
-def _behind(text: str, cursor: int, header: str, content: str) -> int:
-    """Where the next turn behind `cursor` starts: after the first line of a header, or else at its content."""
-    opening = header[: header.find("\n") + 1] or header
-    at = text.find(opening, cursor) if opening else -1
-    return at + len(opening) if at >= 0 else max(text.find(content, cursor), cursor)
-
-
-def _shared(a: str, b: str) -> int:
-    """How many characters two texts have in common at the start."""
-    if b.startswith(a):
-        return len(a)
-    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def _content(message: Message) -> str:
-    return str(message.get("content") or "").strip()
-
-
-def _end_of_turn(text: str, start: int, stop: int | None, message: Message, tokenizer: Tokenizer) -> int:
-    """Where a turn's learned part ends: after the token behind its content that stops a generation, else after the
-    first special token.
+def tokenise(texts: list[str], tokenizer: Tokenizer, engine: Engine, *, plain: bool = False) -> Tokens:
+    """The texts as ids. Most of it happens in Rust, without Python's lock.
 
     Args:
-        text: The whole conversation.
-        start: Where the turn starts.
-        stop: Where it is over, with all that the template puts behind it; None if that isn't known.
-        message: What was said.
+        texts: The batch.
         tokenizer: The run's tokenizer.
+        engine: What turns text into ids, if the place of a token can be told from its bytes.
+        plain: True for text without a template: the tokenizer then adds its own BOS and EOS, as TRL lets it.
     """
-    content = _content(message)
-    limit = len(text) if stop is None else stop
-    opening = limit - len(text[start:limit].lstrip())
-    look = text.find if stop is None else text.rfind  # reasoning may stand before the content, and hold its words
-    at = opening if text.startswith(content, opening) else look(content, start, limit)
-    after = at + len(content) if at >= 0 else start
-    marks = list(tokenizer.special.finditer(text, after, limit))
-    stops = [mark for mark in marks if tokenizer.hf.convert_tokens_to_ids(mark.group()) in tokenizer.stop_ids]
-    if message.get("tool_calls"):  # calls are rendered behind the content, often between special tokens of their own
-        marks = stops or marks[-1:]
-    elif stop is not None:
-        marks = stops or marks
-    if marks:
-        return marks[0].end()
-    return after if stop is None else after + len(text[after:stop].rstrip())
+    adds = plain and tokenizer.adds_tokens
+    if tokenizer.byte_lengths is not None and not adds:
+        return Tokens(*engine.encode(texts))
+    return _with_offsets(texts, tokenizer, adds)
 
 
-def encode(rendered: Sequence[Rendered], tokenizer: Tokenizer, rules: Rules, *, plain: bool) -> list[Labelled]:
-    """Tokenise and label a batch.
+def _with_offsets(texts: list[str], tokenizer: Tokenizer, adds: bool) -> Tokens:
+    encodings = tokenizer.backend.encode_batch(texts, add_special_tokens=adds)
+    ids = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), dtype=np.int32)
+    offsets = np.array([pair for encoding in encodings for pair in encoding.offsets], dtype=np.int64).reshape(-1, 2)
+    return Tokens(ids, _starts([len(encoding) for encoding in encodings]), offsets)
+
+
+def label(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer) -> Labelled:
+    """Which tokens of a batch are to be learned.
+
+    A token that begins before a span counts if it reaches into it, as in transformers and TRL.
 
     Args:
         rendered: The batch.
+        tokens: What `tokenise` made of its texts.
         tokenizer: The run's tokenizer.
-        rules: What to learn and where to cut.
-        plain: True for text without a template: the tokenizer then adds its own BOS and EOS, as TRL lets it.
     """
-    encodings = tokenizer.backend.encode_batch([r.text for r in rendered], add_special_tokens=plain)
-    stop_ids = np.fromiter(tokenizer.stop_ids, dtype=np.int64)
-    cut = _cut(rules)
-    labelled: list[Labelled] = []
-    learned: list[list[Ids]] = []
-    for item, encoding in zip(rendered, encodings, strict=True):
-        ids: Ids = np.asarray(encoding.ids, dtype=np.int32)
-        offsets = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        inside = [_inside(offsets, span) for span in item.spans]
-        mask = np.logical_or.reduce(inside) if inside else np.zeros(len(ids), dtype=bool)
-        labels: Ids = np.where(mask, ids, IGNORE).astype(np.int32)
-        ends = bool(item.spans) and all(
-            np.isin(ids[_inside(offsets, span)][-1:], stop_ids).any() for span in _without_space(item)
-        )
-        learned.append([ids[part] for part in inside])
-        labelled.append(Labelled(ids[cut], labels[cut], len(ids), int(mask.sum()), True, ends))
-    return _compare(labelled, learned, rendered, tokenizer)
+    if tokens.offsets is not None:
+        return _label(rendered, tokens, tokenizer, *_by_offsets(rendered, tokens, tokens.offsets))
+    begins, ends, sizes = _by_bytes(rendered, tokens, tokenizer)
+    odd = np.flatnonzero(np.diff(np.concatenate(([0], ends))[tokens.starts]) != sizes)
+    if not len(odd):
+        return _label(rendered, tokens, tokenizer, begins, ends, sizes, by_bytes=True)
+    # The vocabulary lacks a byte of these, or they were normalised: only the tokenizer itself knows what went where.
+    slow = label([rendered[n] for n in odd], _with_offsets([rendered[n].text for n in odd], tokenizer, False), tokenizer)
+    sound = np.setdiff1d(np.arange(len(rendered)), odd)
+    rest = _pick(tokens, sound)
+    quick = label([rendered[n] for n in sound], rest, tokenizer)
+    return merged(quick, slow, np.argsort(np.concatenate((sound, odd))))
 
 
-def _without_space(item: Rendered) -> list[Span]:
-    """The spans without space at their end: templates put a line break behind the end-of-turn token."""
-    return [(start, start + len(item.text[start:stop].rstrip())) for start, stop in item.spans]
+def one(example: Example, tokenizer: Tokenizer, rules: Rules) -> Labelled:
+    """A single example, rendered, tokenised and labelled.
+
+    Raises:
+        RenderError: the template refuses it.
+    """
+    rendered = render(example, tokenizer, rules)
+    tokens = tokenise([rendered.text], tokenizer, hf_engine(tokenizer.backend), plain=not example.messages)
+    return label([rendered], tokens, tokenizer)
 
 
-def _inside(offsets: npt.NDArray[np.int64], span: Span) -> npt.NDArray[np.bool_]:
-    """Which tokens have text in a span. One that begins before it counts too, as in transformers and TRL."""
-    starts, stops = offsets[:, 0], offsets[:, 1]
-    # Tokens that the post-processor adds have no text: theirs is (0, 0), which no span overlaps.
-    return (starts < stops) & (starts < span[1]) & (stops > span[0])
+def _by_bytes(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer) -> tuple[Places, Places, Places]:
+    """Where tokens begin and end in the bytes of all texts in a row, and the size of each text."""
+    assert tokenizer.byte_lengths is not None
+    ends = np.cumsum(tokenizer.byte_lengths[tokens.ids], dtype=np.int64)
+    sizes = np.array([_bytes(item.text) for item in rendered], dtype=np.int64)
+    return np.concatenate(([0], ends))[:-1], ends, sizes
 
 
-def _cut(rules: Rules) -> slice:
-    if rules.max_length is None:
-        return slice(None)
-    return slice(-rules.max_length, None) if rules.truncation_mode == "keep_end" else slice(None, rules.max_length)
+def _by_offsets(rendered: Sequence[Rendered], tokens: Tokens, offsets: Places) -> tuple[Places, Places, Places]:
+    """The same by the tokenizer's own offsets, in characters."""
+    sizes = np.array([len(item.text) for item in rendered], dtype=np.int64)
+    base = np.repeat(_starts(sizes)[:-1], np.diff(tokens.starts))
+    # Tokens that the post-processor adds have no text: theirs is (0, 0). They stand where the one before them ended.
+    empty = offsets[:, 0] >= offsets[:, 1]
+    ends = np.maximum.accumulate(np.where(empty, base, offsets[:, 1] + base))
+    return np.where(empty, ends, offsets[:, 0] + base), ends, sizes
 
 
-def _compare(
-    labelled: list[Labelled], learned: list[list[Ids]], rendered: Sequence[Rendered], tokenizer: Tokenizer
-) -> list[Labelled]:
-    """Decode what is learned, span by span, and compare it with the text of the spans."""
-    parts = [ids.tolist() for spans in learned for ids in spans]
-    decoded = iter(tokenizer.backend.decode_batch(parts, skip_special_tokens=False))
-    same = [
-        [_alike(next(decoded), item.text[start:stop], tokenizer) for start, stop in item.spans] for item in rendered
-    ]
-    return [item if all(spans) else replace(item, matches=False) for item, spans in zip(labelled, same, strict=True)]
+def _label(
+    rendered: Sequence[Rendered],
+    tokens: Tokens,
+    tokenizer: Tokenizer,
+    begins: Places,
+    ends: Places,
+    sizes: Places,
+    *,
+    by_bytes: bool = False,
+) -> Labelled:
+    owner = np.repeat(np.arange(len(rendered)), [len(item.spans) for item in rendered])
+    spans = [span for item in rendered for span in _spans(item, by_bytes)]
+    start, stop, bare = (np.array(spans, dtype=np.int64).reshape(-1, 3) + _starts(sizes)[owner, None]).T
+    first = np.searchsorted(ends, start, side="right")
+    last = np.maximum(np.searchsorted(begins, stop, side="left"), first)
+
+    inset = np.array([_place(item.text, item.head, by_bytes) for item in rendered], dtype=np.int64)
+    heads = np.where(inset > 0, np.searchsorted(begins, _starts(sizes)[:-1] + inset) - tokens.starts[:-1], 0)
+
+    steps = np.zeros(len(tokens.ids) + 1, dtype=np.int32)
+    np.add.at(steps, first, 1)
+    np.add.at(steps, last, -1)
+    learned = np.cumsum(steps[:-1]) > 0
+
+    final = np.searchsorted(begins, bare, side="left") - 1
+    stops = np.isin(tokens.ids[final], list(tokenizer.stop_ids)) & (final >= first) if len(final) else final > 0
+    ends_turn = np.array([bool(item.spans) for item in rendered], dtype=bool)
+    ends_turn[owner[~stops]] = False
+
+    doubtful = np.ones(len(owner), dtype=bool)
+    if by_bytes:  # then its tokens are the span's bytes if they begin and end with it
+        whole = last > first
+        doubtful = stop > start
+        doubtful[whole] = (begins[first[whole]] != start[whole]) | (ends[last[whole] - 1] != stop[whole])
+    matches = np.ones(len(rendered), dtype=bool)
+    for index in np.unique(owner[doubtful]):
+        mine = [tokens.ids[a:b] for a, b in zip(first[owner == index], last[owner == index], strict=True)]
+        matches[index] = _decode_to(mine, rendered[index], tokenizer)
+    return Labelled(tokens.ids, tokens.starts, learned, matches, ends_turn, heads)
+
+
+def _spans(item: Rendered, by_bytes: bool) -> list[tuple[int, int, int]]:
+    """Each span's start, stop, and stop without the space behind it: templates put a line break behind the end of a
+    turn. In characters or in bytes."""
+    text = item.text
+    found = [(start, stop, start + len(text[start:stop].rstrip())) for start, stop in item.spans]
+    if not by_bytes or text.isascii():
+        return found
+    return [(_bytes(text[:a]), _bytes(text[:b]), _bytes(text[:c])) for a, b, c in found]
+
+
+def _place(text: str, place: int, in_bytes: bool) -> int:
+    return _bytes(text[:place]) if place and in_bytes else place
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _starts(lengths: Sequence[int] | Places) -> Places:
+    return np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+
+
+def _pick(tokens: Tokens, rows: Places) -> Tokens:
+    """Some rows of a batch."""
+    where = _within(tokens.starts, rows)
+    return Tokens(tokens.ids[where], _starts(np.diff(tokens.starts)[rows]))
+
+
+def _within(starts: Places, rows: Places) -> Places:
+    """The places of all tokens of some rows, in the order of the rows."""
+    return np.concatenate([np.arange(starts[row], starts[row + 1]) for row in rows] or [np.zeros(0, dtype=np.int64)])
+
+
+def merged(first: Labelled, second: Labelled, order: Places) -> Labelled:
+    """Two batches as one, its rows in another order."""
+    starts = np.concatenate((first.starts, first.starts[-1] + second.starts[1:]))
+    where = _within(starts, order)
+    return Labelled(
+        np.concatenate((first.ids, second.ids))[where],
+        _starts(np.diff(starts)[order]),
+        np.concatenate((first.learned, second.learned))[where],
+        np.concatenate((first.matches, second.matches))[order],
+        np.concatenate((first.ends, second.ends))[order],
+        np.concatenate((first.heads, second.heads))[order],
+    )
+
+
+def _decode_to(learned: Sequence[Ids], item: Rendered, tokenizer: Tokenizer) -> bool:
+    """Whether what is learned of each span decodes to the span's text."""
+    decoded = tokenizer.backend.decode_batch([ids.tolist() for ids in learned], skip_special_tokens=False)
+    wanted = (item.text[start:stop] for start, stop in item.spans)
+    return all(_alike(got, text, tokenizer) for got, text in zip(decoded, wanted, strict=True))
 
 
 def _alike(got: str, wanted: str, tokenizer: Tokenizer) -> bool:

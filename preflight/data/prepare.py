@@ -1,61 +1,83 @@
-"""Preparing: every example rendered, tokenised and labelled once, kept as the Arrow files that the trainer opens."""
+"""Preparing: every example rendered, tokenised and labelled once, kept as the Arrow files that the trainer opens.
+
+Rendering is Python and tokenising is Rust: a thread tokenises a batch while the next ones are rendered.
+"""
 
 import json
 import os
-import random
 import shutil
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from reprlib import repr as brief
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
 from preflight import digests
 from preflight.config import Config
-from preflight.data import label, readers, shapes, store
-from preflight.data.label import Labelled, Rules
+from preflight.data import fidelity, label, layout, similar, source, store
+from preflight.data import engine as engines
+from preflight.data.batch import Batch
+from preflight.data.engine import Engine
+from preflight.data.label import Labelled, Tokens
 from preflight.data.readers import Broken, Row
-from preflight.data.store import DATA, PROFILE, Prepared
+from preflight.data.render import Rendered, RenderError, Rules
+from preflight.data.shapes import Example, ShapeError
+from preflight.data.store import DATA, FLAGGED, PROFILE, Prepared
+from preflight.model import files
 from preflight.model.tokenizer import Tokenizer
 
-BATCH = 512
+BATCH = 1024
+AHEAD = 3  # batches that wait to be tokenised
 MAX_PROBLEMS = 200  # of one kind
+MAX_EXCERPTS = 200  # of one flag
+
+Ready = tuple[int, Row, Example, Rendered]
 
 
-def prepare(config: Config, tokenizer: Tokenizer) -> Prepared:
-    """The run's prepared data: opened if it is there, made if not. Safe to call from several processes at once."""
+def prepare(config: Config, tokenizer: Tokenizer, screen: IO[str] | None = None) -> Prepared:
+    """The run's prepared data: opened if it is there, made if not. Safe to call from several processes at once.
+
+    Args:
+        config: The run's config.
+        tokenizer: The run's tokenizer.
+        screen: Where a bar shows how far it is, once that takes more than two seconds.
+    """
     folder = store.folder_of(config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / ".lock"):
         if not store.is_whole(folder):
             shutil.rmtree(folder, ignore_errors=True)
-            _make(config, tokenizer, folder)
+            _make(config, tokenizer, folder, screen)
         shutil.copyfile(folder / "train" / "profile.parquet", folder.parent.parent / "profile.parquet")
     return store.open_prepared(folder)
 
 
-def _make(config: Config, tokenizer: Tokenizer, folder: Path) -> None:
+def _make(config: Config, tokenizer: Tokenizer, folder: Path, screen: IO[str] | None) -> None:
     """Prepare into a folder beside the final one and move it into place, so that a half-made one is never found."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
-    sources: list[dict[str, Any]] = []
-    splits: dict[str, Any] = {}
-    named = store.split_files(config)
-    held_out = config.data.validation_split
+    making = _Making(config, tokenizer, screen)
+    names = ["train"] + ["validation"] * bool(config.data.validation or config.data.validation_split)
     try:
-        for split, (found, problems) in named.items():
-            rows: Iterable[tuple[int, Row | Broken]] = enumerate(_read(found, problems, sources))
-            if split == "train" and held_out:
-                rows, later = _hold_out(list(rows), held_out, config.training_value("seed"))
-                splits["validation"] = _write_split(config, tokenizer, later, temporary / "validation")
-            splits[split] = _write_split(config, tokenizer, rows, temporary / split)
-        meta = {"key": store.key_of(config), "version": store.VERSION, "splits": splits, "sources": sources}
+        splits = {name: _write_split(making, temporary / name) for name in names}
+        similar.write(*(temporary / name if name in names else None for name in ("train", "validation")))
+        for name in names:
+            splits[name]["files"] = {path.name: digests.of_file(path) for path in sorted((temporary / name).iterdir())}
+        meta = {
+            "key": store.key_of(config),
+            "version": store.VERSION,
+            "engine": making.engine.name if making.engine else None,
+            "engine_note": making.engine.note if making.engine else "",
+            "splits": splits,
+            "sources": _sources(config, making.rows),
+        }
         (temporary / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         for stale in folder.parent.iterdir():  # of other settings, or half-made by a process that was killed
             if stale.is_dir() and stale != temporary:
@@ -65,136 +87,183 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _read(found: list[Path], problems: list[Broken], sources: list[dict[str, Any]]) -> Iterator[Row | Broken]:
-    yield from problems
-    for path in found:
-        rows = 0
-        for item in readers.read(path):
-            rows += isinstance(item, Row)
-            yield item
-        sources.append({"path": str(path), "sha256": digests.of_file(path), "rows": rows})
+def _sources(config: Config, rows: Mapping[Path, int]) -> list[dict[str, Any]]:
+    found = [path for paths, _ in store.split_files(config).values() for path in paths]
+    return [{"path": str(path), "sha256": digests.of_file(path), "rows": rows.get(path, 0)} for path in found]
 
 
-def _hold_out(rows: list[tuple[int, Any]], share: float, seed: int) -> tuple[list[Any], list[Any]]:
-    """The rows to train on and the rows to hold out, at least one of each where there are two.
+@dataclass
+class _Making:
+    """What one making needs and learns: the engine is chosen by the first batch, rows are counted by file."""
 
-    The choice is drawn from a row's number and the seed, so it is the same each time.
-    """
-    drawn = sorted(rows, key=lambda row: random.Random(f"{seed}:{row[0]}").random())
-    count = min(max(round(len(rows) * share), 1), max(len(rows) - 1, 0))
-    chosen = {number for number, _ in drawn[:count]}
-    return [row for row in rows if row[0] not in chosen], [row for row in rows if row[0] in chosen]
+    config: Config
+    tokenizer: Tokenizer
+    screen: IO[str] | None
+    engine: Engine | None = None
+    rows: Counter[Path] = field(default_factory=Counter)
 
 
-def _write_split(
-    config: Config, tokenizer: Tokenizer, numbered: Iterable[tuple[int, Row | Broken]], folder: Path
-) -> dict[str, Any]:
+@dataclass
+class _Written:
+    """The files of a split while they are written, and what is counted on the way."""
+
+    data: Any
+    profile: Any
+    flagged: Any
+    total: int = 0
+    dropped: int = 0
+    problems: list[dict[str, str]] = field(default_factory=list)
+    listed: Counter[str] = field(default_factory=Counter)
+    excerpts: Counter[str] = field(default_factory=Counter)
+
+
+def _write_split(making: _Making, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
+    config = making.config
     packing = store.packing_of(config, folder.name)
     rules = store.rules_of(config)
     # TRL leaves the cutting to the packer: bfd cuts the end of longer rows off, the others make more rows of it.
     if packing:
         cuts = packing["strategy"] == "bfd"
         rules = replace(rules, max_length=rules.max_length if cuts else None, truncation_mode="keep_start")
-    problems: list[dict[str, str]] = []
-    listed: Counter[str] = Counter()
-    dropped = total = 0
-    numbered = iter(numbered)
     with (
         pa.OSFile(str(folder / "data.arrow"), "wb") as sink,
         pa.ipc.new_stream(sink, DATA) as data,
         pq.ParquetWriter(folder / "profile.parquet", PROFILE) as profile,
+        pq.ParquetWriter(folder / "flagged.parquet", FLAGGED) as flagged,
     ):
-        while batch := list(islice(numbered, BATCH)):
-            prepared, broken = _prepare_batch(batch, config, tokenizer, rules)
-            dropped += len(broken)
-            for problem in broken:
-                listed[problem["kind"]] += 1
-                problems += [problem] if listed[problem["kind"]] <= MAX_PROBLEMS else []
-            total += len(prepared)
-            data.write_batch(_data_batch(prepared))
-            profile.write_table(
-                pa.Table.from_pylist([_profile_row(item, config, tokenizer) for item in prepared], PROFILE)
-            )
-    if packing and total:
+        written = _Written(data, profile, flagged)
+        for batch in _tokenised(making, folder.name, rules, written):
+            _write_batch(batch, making, rules, written)
+    if packing and written.total:
         _pack(folder, packing, store.rules_of(config).max_length)
-    written = {path.name: digests.of_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
-    return {"rows": total, "problems": problems, "dropped": dropped, "files": written}
+    return {"rows": written.total, "problems": written.problems, "dropped": written.dropped}
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    number: int
-    row: Row
-    example: shapes.Example
-    rendered: label.Rendered
-    labelled: Labelled
+def _tokenised(making: _Making, split: str, rules: Rules, written: _Written) -> Iterator[Batch]:
+    """The split's batches. Up to AHEAD of them are being tokenised while the next one is rendered."""
+    waiting: deque[tuple[list[Ready], Future[list[Tokens]]]] = deque()
+    rows = _with_progress(making, split)
+    render = layout.renderer(making.tokenizer, rules)
+    with ThreadPoolExecutor(1) as pool:
+        while batch := list(islice(rows, BATCH)):
+            if ready := _rendered(batch, making, render, written):
+                making.engine = making.engine or _choose_engine(making, ready)
+                waiting.append((ready, pool.submit(_tokenise, ready, making.tokenizer, making.engine)))
+            if len(waiting) > AHEAD:
+                yield _labelled(*waiting.popleft(), making.tokenizer)
+        while waiting:
+            yield _labelled(*waiting.popleft(), making.tokenizer)
 
 
-def _prepare_batch(
-    batch: list[tuple[int, Row | Broken]], config: Config, tokenizer: Tokenizer, rules: Rules
-) -> tuple[list[_Item], list[dict[str, str]]]:
-    problems: list[dict[str, str]] = []
-    text_field = config.training_value("dataset_text_field")
-    ready: list[tuple[int, Row, shapes.Example, label.Rendered]] = []
+def _with_progress(making: _Making, split: str) -> Iterator[tuple[int, Row | Broken]]:
+    from tqdm import tqdm
+
+    rows = source.rows(making.config, split)
+    screen = making.screen
+    shown = screen is not None and screen.isatty()
+    return iter(tqdm(rows, f"preparing {split}", file=screen, delay=2, unit=" rows", leave=False, disable=not shown))
+
+
+def _choose_engine(making: _Making, ready: list[Ready]) -> Engine:
+    backend = making.tokenizer.backend
+    texts = [item[3].text for item in ready if item[2].messages]
+    if making.tokenizer.byte_lengths is None or not texts:
+        return engines.hf_engine(backend)
+    vocabulary = files.tokenizer_folder(making.config) / "tokenizer.json"
+    return engines.choose(backend, vocabulary, making.config.data.engine, texts)
+
+
+def _rendered(
+    batch: list[tuple[int, Row | Broken]], making: _Making, render: Any, written: _Written
+) -> list[Ready]:
+    ready: list[Ready] = []
+
+    def drop(row: Row | Broken, kind: str, problem: str) -> None:
+        written.dropped += 1
+        written.listed[kind] += 1
+        if written.listed[kind] <= MAX_PROBLEMS:
+            written.problems.append({"where": row.where, "kind": kind, "problem": problem})
+
     for number, row in batch:
         if isinstance(row, Broken):
-            problems.append({"where": row.where, "kind": "unreadable", "problem": row.problem})
+            drop(row, "unreadable", row.problem)
             continue
-        value = {**row.value, "text": row.value[text_field]} if text_field in row.value else row.value
-        shape = shapes.detect(value) if config.data.format == "auto" else config.data.format
+        making.rows[row.file] += 1
         try:
-            if shape is None:
-                columns = readers.shorten(", ".join(value)) or "none"
-                raise shapes.ShapeError(f"no known shape; columns: {columns}; {shapes.nearest(value)}")
-            example = shapes.normalise(value, shape)
-        except shapes.ShapeError as error:
-            problems.append({"where": row.where, "kind": "shape", "problem": str(error)})
-            continue
-        try:
-            ready.append((number, row, example, label.render(example, tokenizer, rules)))
-        except label.RenderError as error:
-            problems.append({"where": row.where, "kind": "template", "problem": str(error)})
-    items: dict[int, _Item] = {}
-    for plain in (False, True):
-        part = [entry for entry in ready if plain is not bool(entry[2].messages)]
-        if part:
-            labelled = label.encode([entry[3] for entry in part], tokenizer, rules, plain=plain)
-            items |= {entry[0]: _Item(*entry, done) for entry, done in zip(part, labelled, strict=True)}
-    return [items[number] for number in sorted(items)], problems
+            example = source.example_of(row, making.config)
+            ready.append((number, row, example, render(example)))
+        except ShapeError as error:
+            drop(row, "shape", str(error))
+        except RenderError as error:
+            drop(row, "template", str(error))
+    return ready
 
 
-def _data_batch(items: list[_Item]) -> pa.RecordBatch:
-    arrays = [
-        pa.array([item.labelled.ids for item in items], DATA.field("input_ids").type),
-        pa.array([item.labelled.labels for item in items], DATA.field("labels").type),
-        pa.array([len(item.labelled.ids) for item in items], pa.int32()),
-        pa.array([item.number for item in items], pa.int64()),
+def _kinds(ready: list[Ready]) -> list[list[int]]:
+    """The places of conversations and those of plain text, which the tokenizer puts tokens of its own around."""
+    kinds = [[n for n, item in enumerate(ready) if bool(item[2].messages) is chats] for chats in (True, False)]
+    return [places for places in kinds if places]
+
+
+def _tokenise(ready: list[Ready], tokenizer: Tokenizer, engine: Engine) -> list[Tokens]:
+    return [
+        label.tokenise([ready[n][3].text for n in places], tokenizer, engine, plain=not ready[places[0]][2].messages)
+        for places in _kinds(ready)
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=DATA)
 
 
-def _profile_row(item: _Item, config: Config, tokenizer: Tokenizer) -> dict[str, Any]:
-    done, example = item.labelled, item.example
-    bos = tokenizer.hf.bos_token_id
-    task = item.row.value.get(config.data.task_field) if config.data.task_field else None
-    return {
-        "row": item.number,
-        "where": item.row.where,
-        "shape": example.shape,
-        "task": task if task is None or isinstance(task, str) else brief(task),
-        "roles": "".join(message["role"][0] for message in example.messages) or "t",
-        "length": done.length,
-        "kept": len(done.ids),
-        "answer": done.answer,
-        "supervised": int((done.labels != label.IGNORE).sum()),
-        "example_hash": digests.of_json(item.rendered.text),
-        "prompt_hash": digests.of_json(example.asked),
-        "ends_turn": done.ends,
-        "matches": done.matches,
-        "prefix_ok": item.rendered.prefix_ok,
-        "double_bos": bool(bos is not None and len(done.ids) > 1 and done.ids[0] == bos and done.ids[1] == bos),
+def _labelled(ready: list[Ready], tokens: Future[list[Tokens]], tokenizer: Tokenizer) -> Batch:
+    kinds = _kinds(ready)
+    parts = [
+        label.label([ready[n][3] for n in places], part, tokenizer)
+        for places, part in zip(kinds, tokens.result(), strict=True)
+    ]
+    whole = parts[0] if len(parts) == 1 else label.merged(*parts, np.argsort(np.concatenate(kinds)))
+    return Batch(*zip(*ready, strict=True), whole)  # type: ignore[arg-type]
+
+
+def _write_batch(batch: Batch, making: _Making, rules: Rules, written: _Written) -> None:
+    kept = batch.labelled.cut(rules)
+    numbers = np.array(batch.numbers, dtype=np.int64)
+    lists = [pa.ListArray.from_arrays(kept.starts.astype(np.int32), pa.array(values)) for values in (kept.ids, kept.labels)]
+    lengths = np.diff(kept.starts).astype(np.int32)
+    written.data.write_batch(pa.RecordBatch.from_arrays([*lists, lengths, numbers], schema=DATA))
+    flags = np.zeros(len(batch), dtype=np.int64)
+    excerpts = []
+    for flag, place, text in fidelity.look(batch, making.tokenizer):
+        flags[place] |= 1 << fidelity.FLAGS.index(flag)
+        written.excerpts[flag] += 1
+        if written.excerpts[flag] <= MAX_EXCERPTS:
+            excerpts.append({"row": batch.numbers[place], "flag": flag, "text": text})
+    if excerpts:
+        written.flagged.write_table(pa.Table.from_pylist(excerpts, FLAGGED))
+    written.profile.write_table(_profile(batch, kept, flags, making.config))
+    written.total += len(batch)
+
+
+def _profile(batch: Batch, kept: Labelled, flags: Any, config: Config) -> pa.Table:
+    whole = batch.labelled
+    columns = {
+        "row": batch.numbers,
+        "where": [row.where for row in batch.rows],
+        "shape": [example.shape for example in batch.examples],
+        "task": [source.task_of(row, config) for row in batch.rows],
+        "roles": ["".join([message["role"][0] for message in one.messages]) or "t" for one in batch.examples],
+        "length": np.diff(whole.starts),
+        "kept": np.diff(kept.starts),
+        "answer": label.sums(whole.learned, whole.starts),
+        "supervised": label.sums(kept.learned, kept.starts),
+        "head": whole.heads,
+        "example_hash": [digests.of_text(item.text) for item in batch.rendered],
+        "prompt_hash": [digests.of_words(source.asked(example)) for example in batch.examples],
+        "answer_hash": [digests.of_words(source.answered(example)) for example in batch.examples],
+        "ends_turn": whole.ends,
+        "matches": whole.matches,
+        "prefix_ok": [item.prefix_ok for item in batch.rendered],
+        "flags": flags,
     }
+    return pa.table([pa.array(columns[name.name]).cast(name.type) for name in PROFILE], schema=PROFILE)
 
 
 def _pack(folder: Path, packing: Mapping[str, Any], max_length: int | None) -> None:

@@ -1,8 +1,9 @@
 """Where prepared data lies, what it is keyed by, and what it holds once it is opened.
 
 Layout of `<artefacts>/prepared/<key>/`: `meta.json`, and for each split a folder with `data.arrow` (input_ids, labels,
-length, row), `profile.parquet` (one row an example, see PROFILE) and, when the run packs, `packed.arrow`. The key is a
-digest of everything that decides the content, so prepared data can't be stale.
+length, row), `profile.parquet` (one row an example, see PROFILE), `flagged.parquet` (what a flag of the profile was set
+for), `near.parquet` (near duplicates) and, when the run packs, `packed.arrow`. The key is a digest of everything that
+decides the content, so prepared data can't be stale.
 """
 
 import json
@@ -18,13 +19,13 @@ import pyarrow.parquet as pq
 
 from preflight import digests
 from preflight.config import Config
-from preflight.data import readers
-from preflight.data.label import Rules
+from preflight.data import fidelity, readers
+from preflight.data.render import Rules
 from preflight.data.readers import Broken
 from preflight.findings import not_available
 from preflight.model import files
 
-VERSION = 2  # raise it whenever the same input would give other files
+VERSION = 3  # raise it whenever the same input would give other files
 
 DATA = pa.schema(
     [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32()), ("row", pa.int64())]
@@ -40,14 +41,17 @@ PROFILE = pa.schema(
         ("kept", pa.int32()),  # tokens after truncation
         ("answer", pa.int32()),  # supervised tokens before truncation
         ("supervised", pa.int32()),  # supervised tokens after truncation
-        ("example_hash", pa.string()),
-        ("prompt_hash", pa.string()),
+        ("head", pa.int32()),  # tokens before the first turn that is neither system nor developer
+        ("example_hash", pa.int64()),  # of the rendered text
+        ("prompt_hash", pa.int64()),  # of the words before the last answer, in lower case
+        ("answer_hash", pa.int64()),  # of the words of the last answer, in lower case
         ("ends_turn", pa.bool_()),  # each learned turn ends with a token that stops a generation
         ("matches", pa.bool_()),  # the learned ids decode to exactly the text that should be learned
         ("prefix_ok", pa.bool_()),  # the template renders a turn the same when others follow
-        ("double_bos", pa.bool_()),
+        ("flags", pa.int64()),  # a bit for each of `fidelity.FLAGS` that is set
     ]
 )
+FLAGGED = pa.schema([("row", pa.int64()), ("flag", pa.string()), ("text", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,22 @@ class Split:
     def profile(self) -> Any:
         """The profile as a pandas frame, one row an example, columns as in PROFILE."""
         return pq.read_table(self.folder / "profile.parquet").to_pandas()
+
+    def flagged(self, flag: str) -> Any:
+        """The profile of the rows with a flag of `fidelity.FLAGS`, and `text`: what it was set for (of the first rows)."""
+        bit = 1 << fidelity.FLAGS.index(flag)
+        texts = pq.read_table(self.folder / "flagged.parquet", filters=[("flag", "==", flag)]).to_pandas()
+        found = self.profile[(self.profile["flags"] & bit) != 0]
+        return found.merge(texts[["row", "text"]], how="left", on="row").set_index(found.index)
+
+    @cached_property
+    def near(self) -> Any:
+        """Near duplicates as a pandas frame: row, the row of the training split that it is like, and similarity.
+
+        `other` is an earlier row for the training split itself. The similarity is the estimated share of runs of tokens
+        that both have, 0.8 and more.
+        """
+        return pq.read_table(self.folder / "near.parquet").to_pandas()
 
     @cached_property
     def dataset(self) -> Any:

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -50,6 +50,36 @@ class Tokenizer:
         tokens = {str(token) for token in self.hf.all_special_tokens}
         tokens |= {str(token) for token in self.hf.added_tokens_decoder.values() if token.special}
         return re.compile("|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) or r"(?!)")
+
+    @cached_property
+    def byte_lengths(self) -> Any:
+        """Bytes of text behind each id, as int32; None if the places of tokens can't be told from that."""
+        from preflight.data.engine import byte_lengths
+
+        return byte_lengths(self.backend)
+
+    @cached_property
+    def adds_tokens(self) -> bool:
+        """Whether it puts tokens of its own, such as BOS, around a text without a template."""
+        return bool(self.backend.num_special_tokens_to_add(False))
+
+    @cached_property
+    def compiled(self) -> Callable[[Sequence[dict[str, Any]]], str] | None:
+        """The template as a function of messages that have a role and a text and nothing else; the same as `render`.
+
+        None if transformers no longer shows its compiled template, or there is no template.
+        """
+        from transformers.utils import chat_template_utils
+
+        compiler = getattr(chat_template_utils, "_compile_jinja_template", None)
+        if compiler is None or self.template is None:
+            return None
+        known = {"tools": None, "documents": None, "add_generation_prompt": False, **self.hf.special_tokens_map}
+        try:
+            compiled = compiler(self.template)
+        except Exception:
+            return None  # `render` says what is wrong with it
+        return lambda messages: str(compiled.render(messages=messages, **known))
 
     @property
     def marks_generation(self) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from preflight.config import load_config
 from preflight.data import label, shapes
+from preflight.data.render import Rules
 from preflight.data.prepare import prepare
 from preflight.model.tokenizer import load_tokenizer
 
@@ -186,11 +187,11 @@ def tokenizer(tiny, tmp_path_factory):
 @example(turns=[("x<|im_end|>\n<|im_start|>assistant\n", "x"), ("", "")], only=True, cut=None, end=False)
 def test_learned_is_the_content_and_its_end_or_the_profile_says_so(tokenizer, turns, only, cut, end):
     messages = [turn(role, text) for pair in turns for role, text in zip(("user", "assistant"), pair, strict=True)]
-    rules = label.Rules(only, None, cut, "keep_end" if end else "keep_start")
-    rendered = label.render(shapes.normalise({"messages": messages}, "messages"), tokenizer, rules)
-    (done,) = label.encode([rendered], tokenizer, rules, plain=False)
+    rules = Rules(only, None, cut, "keep_end" if end else "keep_start")
+    whole = label.one(shapes.normalise({"messages": messages}, "messages"), tokenizer, rules)
+    done = whole.cut(rules)
 
-    assert len(done.ids) == len(done.labels) == min(done.length, cut or done.length)
+    assert len(done.ids) == len(done.labels) == min(len(whole.ids), cut or len(whole.ids))
     assert ((done.labels == done.ids) | (done.labels == IGNORE)).all()
     if only and cut is None:
         learned = tokenizer.hf.decode(done.labels[done.labels != IGNORE])
@@ -202,11 +203,10 @@ def test_learned_is_the_content_and_its_end_or_the_profile_says_so(tokenizer, tu
 @settings(max_examples=60, deadline=None)
 @given(rows=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3), learn_all=st.booleans())
 def test_plain_completions_are_learned_to_their_end(tokenizer, rows, learn_all):
-    rules = label.Rules(completion_only_loss=False if learn_all else None)
-    examples = [shapes.normalise({"prompt": a, "completion": b}, "prompt-completion") for a, b in rows]
-    rendered = [label.render(one, tokenizer, rules) for one in examples]
-
-    for (prompt, completion), done in zip(rows, label.encode(rendered, tokenizer, rules, plain=True), strict=True):
+    rules = Rules(completion_only_loss=False if learn_all else None)
+    for prompt, completion in rows:
+        example = shapes.normalise({"prompt": prompt, "completion": completion}, "prompt-completion")
+        done = label.one(example, tokenizer, rules)
         learned = tokenizer.hf.decode(done.labels[done.labels != IGNORE])
         whole = prompt + completion if completion.endswith("<|im_end|>") else prompt + completion + "<|im_end|>"
         wanted = whole if learn_all else whole[len(prompt) :]

@@ -8,7 +8,8 @@ import pytest
 import trl
 from transformers import AutoTokenizer
 
-from preflight.data import label, shapes
+from preflight.data import shapes
+from preflight.data.render import RenderError, Rules, render
 from preflight.model.tokenizer import Tokenizer
 
 FOLDER = Path(trl.__file__).parent / "chat_templates"
@@ -19,7 +20,7 @@ ENDS = (
     *("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|END_OF_TURN_TOKEN|>"),
     *("<｜end▁of▁sentence｜>", "<turn|>", "<end_of_utterance>", "<|eot|>"),
 )
-ONLY = label.Rules(assistant_only_loss=True)
+ONLY = Rules(assistant_only_loss=True)
 
 
 def user(text):
@@ -66,7 +67,7 @@ def with_template(base, template, known):
 
 
 def learned(messages, tokenizer):
-    rendered = label.render(shapes.normalise({"messages": messages}, "messages"), tokenizer, ONLY)
+    rendered = render(shapes.normalise({"messages": messages}, "messages"), tokenizer, ONLY)
     return [rendered.text[start:stop].strip() for start, stop in rendered.spans]
 
 
@@ -83,7 +84,7 @@ def test_turns_end_where_trls_markers_end(base, name):
         try:
             expected = learned(messages, theirs)
             found = learned(messages, ours)
-        except label.RenderError:  # some take no system role, no tools, or no chat that the assistant opens
+        except RenderError:  # some take no system role, no tools, or no chat that the assistant opens
             continue
         if (name, kind) == ("diffusion_gemma", "calls a tool"):
             continue  # its tool turns have no end of their own

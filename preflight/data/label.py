@@ -114,13 +114,15 @@ def label(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer) ->
         tokenizer: The run's tokenizer.
     """
     if tokens.offsets is not None:
-        return _label(rendered, tokens, tokenizer, *_by_offsets(rendered, tokens, tokens.offsets))
-    begins, ends, sizes = _by_bytes(rendered, tokens, tokenizer)
-    odd = np.flatnonzero(np.diff(np.concatenate(([0], ends))[tokens.starts]) != sizes)
+        return _label(rendered, tokens, tokenizer, _by_offsets(rendered, tokens, tokens.offsets))
+    line = _by_bytes(rendered, tokens, tokenizer)
+    odd = np.flatnonzero(np.diff(np.concatenate(([0], line.ends))[tokens.starts]) != line.sizes)
     if not len(odd):
-        return _label(rendered, tokens, tokenizer, begins, ends, sizes, by_bytes=True)
+        return _label(rendered, tokens, tokenizer, line)
     # The vocabulary lacks a byte of these, or they were normalised: only the tokenizer itself knows what went where.
-    slow = label([rendered[n] for n in odd], _with_offsets([rendered[n].text for n in odd], tokenizer, False), tokenizer)
+    slow = label(
+        [rendered[n] for n in odd], _with_offsets([rendered[n].text for n in odd], tokenizer, False), tokenizer
+    )
     sound = np.setdiff1d(np.arange(len(rendered)), odd)
     rest = _pick(tokens, sound)
     quick = label([rendered[n] for n in sound], rest, tokenizer)
@@ -138,42 +140,42 @@ def one(example: Example, tokenizer: Tokenizer, rules: Rules) -> Labelled:
     return label([rendered], tokens, tokenizer)
 
 
-def _by_bytes(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer) -> tuple[Places, Places, Places]:
-    """Where tokens begin and end in the bytes of all texts in a row, and the size of each text."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """All texts of a batch as one long line: where each token begins and ends on it, and the size of each text."""
+
+    begins: Places
+    ends: Places
+    sizes: Places
+    in_bytes: bool
+
+
+def _by_bytes(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer) -> _Line:
     assert tokenizer.byte_lengths is not None
     ends = np.cumsum(tokenizer.byte_lengths[tokens.ids], dtype=np.int64)
     sizes = np.array([_bytes(item.text) for item in rendered], dtype=np.int64)
-    return np.concatenate(([0], ends))[:-1], ends, sizes
+    return _Line(np.concatenate(([0], ends))[:-1], ends, sizes, True)
 
 
-def _by_offsets(rendered: Sequence[Rendered], tokens: Tokens, offsets: Places) -> tuple[Places, Places, Places]:
-    """The same by the tokenizer's own offsets, in characters."""
+def _by_offsets(rendered: Sequence[Rendered], tokens: Tokens, offsets: Places) -> _Line:
     sizes = np.array([len(item.text) for item in rendered], dtype=np.int64)
     base = np.repeat(_starts(sizes)[:-1], np.diff(tokens.starts))
     # Tokens that the post-processor adds have no text: theirs is (0, 0). They stand where the one before them ended.
     empty = offsets[:, 0] >= offsets[:, 1]
     ends = np.maximum.accumulate(np.where(empty, base, offsets[:, 1] + base))
-    return np.where(empty, ends, offsets[:, 0] + base), ends, sizes
+    return _Line(np.where(empty, ends, offsets[:, 0] + base), ends, sizes, False)
 
 
-def _label(
-    rendered: Sequence[Rendered],
-    tokens: Tokens,
-    tokenizer: Tokenizer,
-    begins: Places,
-    ends: Places,
-    sizes: Places,
-    *,
-    by_bytes: bool = False,
-) -> Labelled:
+def _label(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer, line: _Line) -> Labelled:
+    begins, ends, base = line.begins, line.ends, _starts(line.sizes)[:-1]
     owner = np.repeat(np.arange(len(rendered)), [len(item.spans) for item in rendered])
-    spans = [span for item in rendered for span in _spans(item, by_bytes)]
-    start, stop, bare = (np.array(spans, dtype=np.int64).reshape(-1, 3) + _starts(sizes)[owner, None]).T
+    spans = [span for item in rendered for span in _spans(item, line.in_bytes)]
+    start, stop, bare = (np.array(spans, dtype=np.int64).reshape(-1, 3) + base[owner, None]).T
     first = np.searchsorted(ends, start, side="right")
     last = np.maximum(np.searchsorted(begins, stop, side="left"), first)
 
-    inset = np.array([_place(item.text, item.head, by_bytes) for item in rendered], dtype=np.int64)
-    heads = np.where(inset > 0, np.searchsorted(begins, _starts(sizes)[:-1] + inset) - tokens.starts[:-1], 0)
+    inset = np.array([_place(item.text, item.head, line.in_bytes) for item in rendered], dtype=np.int64)
+    heads = np.where(inset > 0, np.searchsorted(begins, base + inset) - tokens.starts[:-1], 0)
 
     steps = np.zeros(len(tokens.ids) + 1, dtype=np.int32)
     np.add.at(steps, first, 1)
@@ -186,7 +188,7 @@ def _label(
     ends_turn[owner[~stops]] = False
 
     doubtful = np.ones(len(owner), dtype=bool)
-    if by_bytes:  # then its tokens are the span's bytes if they begin and end with it
+    if line.in_bytes:  # then its tokens are the span's bytes if they begin and end with it
         whole = last > first
         doubtful = stop > start
         doubtful[whole] = (begins[first[whole]] != start[whole]) | (ends[last[whole] - 1] != stop[whole])
@@ -197,12 +199,12 @@ def _label(
     return Labelled(tokens.ids, tokens.starts, learned, matches, ends_turn, heads)
 
 
-def _spans(item: Rendered, by_bytes: bool) -> list[tuple[int, int, int]]:
+def _spans(item: Rendered, in_bytes: bool) -> list[tuple[int, int, int]]:
     """Each span's start, stop, and stop without the space behind it: templates put a line break behind the end of a
     turn. In characters or in bytes."""
     text = item.text
     found = [(start, stop, start + len(text[start:stop].rstrip())) for start, stop in item.spans]
-    if not by_bytes or text.isascii():
+    if not in_bytes or text.isascii():
         return found
     return [(_bytes(text[:a]), _bytes(text[:b]), _bytes(text[:c])) for a, b, c in found]
 
@@ -230,8 +232,15 @@ def _within(starts: Places, rows: Places) -> Places:
     return np.concatenate([np.arange(starts[row], starts[row + 1]) for row in rows] or [np.zeros(0, dtype=np.int64)])
 
 
-def merged(first: Labelled, second: Labelled, order: Places) -> Labelled:
-    """Two batches as one, its rows in another order."""
+def merged(first: Labelled, second: Labelled, places: Places) -> Labelled:
+    """Two batches as one.
+
+    Args:
+        first: Some of its rows.
+        second: The others.
+        places: Where in the merged batch each row of the first and then of the second belongs.
+    """
+    order = np.argsort(places)
     starts = np.concatenate((first.starts, first.starts[-1] + second.starts[1:]))
     where = _within(starts, order)
     return Labelled(

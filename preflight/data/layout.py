@@ -1,9 +1,9 @@
 """Many conversations, one rendering each.
 
 Where each turn of a conversation stands takes two more renderings a turn (`render.render`). Conversations of the same
-roles mostly come out alike but for their contents: the template is asked once, with stand-ins for the contents, and what
-it puts between them is the *layout* of these roles. A conversation whose own text is exactly its layout filled with its
-contents has its turns where the layout says; any other is looked at turn by turn.
+roles mostly come out alike but for their contents: the template is asked once, with stand-ins for the contents, and
+what it puts between them is the *layout* of these roles. A conversation whose own text is exactly its layout filled
+with its contents has its turns where the layout says; any other is looked at turn by turn.
 """
 
 from collections.abc import Callable
@@ -52,8 +52,8 @@ def renderer(tokenizer: Tokenizer, rules: Rules) -> Callable[[Example], Rendered
 
     def render_one(example: Example) -> Rendered:
         messages = example.messages
-        simple = compiled and not example.tools and not example.options and all(m.keys() == PLAIN for m in messages)
-        if not messages or not simple:
+        simple = not example.tools and not example.options and all(m.keys() == PLAIN for m in messages)
+        if compiled is None or not messages or not simple:
             return render(example, tokenizer, rules)
         try:
             text: str = compiled(messages)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -21,8 +21,8 @@ from filelock import FileLock
 
 from preflight import digests
 from preflight.config import Config
-from preflight.data import fidelity, label, layout, similar, source, store
 from preflight.data import engine as engines
+from preflight.data import fidelity, label, layout, readers, similar, source, store
 from preflight.data.batch import Batch
 from preflight.data.engine import Engine
 from preflight.data.label import Labelled, Tokens
@@ -64,12 +64,13 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path, screen: IO[str] | 
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     making = _Making(config, tokenizer, screen)
-    names = ["train"] + ["validation"] * bool(config.data.validation or config.data.validation_split)
+    validation = temporary / "validation" if config.data.validation or config.data.validation_split else None
+    folders = [temporary / "train", *([validation] if validation else [])]
     try:
-        splits = {name: _write_split(making, temporary / name) for name in names}
-        similar.write(*(temporary / name if name in names else None for name in ("train", "validation")))
-        for name in names:
-            splits[name]["files"] = {path.name: digests.of_file(path) for path in sorted((temporary / name).iterdir())}
+        splits = {part.name: _write_split(making, part) for part in folders}
+        similar.write(temporary / "train", validation)
+        for part in folders:
+            splits[part.name]["files"] = {path.name: digests.of_file(path) for path in sorted(part.iterdir())}
         meta = {
             "key": store.key_of(config),
             "version": store.VERSION,
@@ -87,9 +88,18 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path, screen: IO[str] | 
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _sources(config: Config, rows: Mapping[Path, int]) -> list[dict[str, Any]]:
-    found = [path for paths, _ in store.split_files(config).values() for path in paths]
-    return [{"path": str(path), "sha256": digests.of_file(path), "rows": rows.get(path, 0)} for path in found]
+def _sources(config: Config, rows: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """The data files with their rows, which with `data.validation_split` may have gone to either split."""
+    parts = ("train", "validation") if config.data.validation_split else ("train",)
+    return [
+        {
+            "path": str(path),
+            "sha256": digests.of_file(path),
+            "rows": sum(rows[part, name] for part in (parts if split == "train" else (split,))),
+        }
+        for split, (paths, _) in store.split_files(config).items()
+        for path, name in readers.names(paths).items()
+    ]
 
 
 @dataclass
@@ -100,13 +110,14 @@ class _Making:
     tokenizer: Tokenizer
     screen: IO[str] | None
     engine: Engine | None = None
-    rows: Counter[Path] = field(default_factory=Counter)
+    rows: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass
 class _Written:
     """The files of a split while they are written, and what is counted on the way."""
 
+    split: str
     data: Any
     profile: Any
     flagged: Any
@@ -132,7 +143,7 @@ def _write_split(making: _Making, folder: Path) -> dict[str, Any]:
         pq.ParquetWriter(folder / "profile.parquet", PROFILE) as profile,
         pq.ParquetWriter(folder / "flagged.parquet", FLAGGED) as flagged,
     ):
-        written = _Written(data, profile, flagged)
+        written = _Written(folder.name, data, profile, flagged)
         for batch in _tokenised(making, folder.name, rules, written):
             _write_batch(batch, making, rules, written)
     if packing and written.total:
@@ -174,22 +185,20 @@ def _choose_engine(making: _Making, ready: list[Ready]) -> Engine:
     return engines.choose(backend, vocabulary, making.config.data.engine, texts)
 
 
-def _rendered(
-    batch: list[tuple[int, Row | Broken]], making: _Making, render: Any, written: _Written
-) -> list[Ready]:
+def _rendered(batch: list[tuple[int, Row | Broken]], making: _Making, render: Any, written: _Written) -> list[Ready]:
     ready: list[Ready] = []
 
-    def drop(row: Row | Broken, kind: str, problem: str) -> None:
+    def drop(row: Row | Broken, kind: str, problem: str, fix: str = "") -> None:
         written.dropped += 1
         written.listed[kind] += 1
         if written.listed[kind] <= MAX_PROBLEMS:
-            written.problems.append({"where": row.where, "kind": kind, "problem": problem})
+            written.problems.append({"where": row.where, "kind": kind, "problem": problem, "fix": fix})
 
     for number, row in batch:
         if isinstance(row, Broken):
-            drop(row, "unreadable", row.problem)
+            drop(row, "unreadable", row.problem, row.fix)
             continue
-        making.rows[row.file] += 1
+        making.rows[written.split, row.file] += 1
         try:
             example = source.example_of(row, making.config)
             ready.append((number, row, example, render(example)))
@@ -219,14 +228,17 @@ def _labelled(ready: list[Ready], tokens: Future[list[Tokens]], tokenizer: Token
         label.label([ready[n][3] for n in places], part, tokenizer)
         for places, part in zip(kinds, tokens.result(), strict=True)
     ]
-    whole = parts[0] if len(parts) == 1 else label.merged(*parts, np.argsort(np.concatenate(kinds)))
-    return Batch(*zip(*ready, strict=True), whole)  # type: ignore[arg-type]
+    whole = parts[0] if len(parts) == 1 else label.merged(parts[0], parts[1], np.concatenate(kinds))
+    numbers, rows, examples, rendered = zip(*ready, strict=True)
+    return Batch(numbers, rows, examples, rendered, whole)
 
 
 def _write_batch(batch: Batch, making: _Making, rules: Rules, written: _Written) -> None:
     kept = batch.labelled.cut(rules)
     numbers = np.array(batch.numbers, dtype=np.int64)
-    lists = [pa.ListArray.from_arrays(kept.starts.astype(np.int32), pa.array(values)) for values in (kept.ids, kept.labels)]
+    lists = [
+        pa.ListArray.from_arrays(kept.starts.astype(np.int32), pa.array(values)) for values in (kept.ids, kept.labels)
+    ]
     lengths = np.diff(kept.starts).astype(np.int32)
     written.data.write_batch(pa.RecordBatch.from_arrays([*lists, lengths, numbers], schema=DATA))
     flags = np.zeros(len(batch), dtype=np.int64)

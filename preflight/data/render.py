@@ -213,5 +213,3 @@ def _end_of_turn(text: str, start: int, stop: int | None, message: Message, toke
     if marks:
         return marks[0].end()
     return after if stop is None else after + len(text[after:stop].rstrip())
-
-

@@ -1,34 +1,21 @@
 """Shapes: which of the known ways a row is written, and the one form that everything after it reads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from reprlib import repr as brief
 from typing import Any, Literal
 
-Shape = Literal["messages", "prompt-completion", "alpaca", "sharegpt", "text"]
-Message = dict[str, Any]
+from preflight.data.hints import COLUMNS, Shape, ShapeError, misnamed, unknown, unsupported
+from preflight.data.turns import ROLES, Message, conversation, json_text, text
 
-# The columns that make a shape, most telling first.
-COLUMNS: Mapping[Shape, tuple[str, ...]] = {
-    "messages": ("messages",),
-    "sharegpt": ("conversations",),
-    "prompt-completion": ("prompt", "completion"),
-    "alpaca": ("instruction", "output"),
-    "text": ("text",),
-}
-SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "system": "system", "tool": "tool", "observation": "tool"} | {
-    role: role for role in ("user", "assistant")
-}
-ROLES = ("system", "developer", "user", "assistant", "tool")
+__all__ = ["COLUMNS", "ROLES", "Example", "Message", "Shape", "ShapeError", "detect", "normalise"]
+
+MEDIA = frozenset(("image", "images", "audio", "audios", "video", "videos"))
 
 
-class ShapeError(Exception):
-    """A row that has no known shape, or breaks the one it has; the message says how."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would take longer than all of `normalise`
 class Example:
-    """A row in normal form: either messages, or a prompt and completion of plain text.
+    """A row in normal form: either messages, or a prompt and completion of plain text. Not to be changed.
 
     Attributes:
         shape: The shape that the row was written in.
@@ -49,14 +36,6 @@ class Example:
     tools: tuple[Any, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def asked(self) -> Any:
-        """What the last answer answers: all that stands before it. Text without a prompt is its own."""
-        if not self.messages:
-            return self.prompt or self.completion
-        answers = [index for index, message in enumerate(self.messages) if message["role"] == "assistant"]
-        return self.messages[: answers[-1]] if answers and answers[-1] else self.messages
-
 
 def detect(row: Mapping[str, Any]) -> Shape | None:
     """The shape whose columns the row has; None if there is none."""
@@ -66,57 +45,124 @@ def detect(row: Mapping[str, Any]) -> Shape | None:
     return None
 
 
-def nearest(row: Mapping[str, Any]) -> str:
-    """In words, how a row of no known shape could become one."""
-    best = max(COLUMNS, key=lambda shape: sum(column in row for column in COLUMNS[shape]))
-    missing = [column for column in COLUMNS[best] if column not in row]
-    if len(missing) < len(COLUMNS[best]):
-        return f"it would be {best} with {' and '.join(missing)} added"
-    return "known shapes: " + "; ".join(f"{shape} ({', '.join(columns)})" for shape, columns in COLUMNS.items())
-
-
-def normalise(row: Mapping[str, Any], shape: Shape) -> Example:
+def normalise(row: Mapping[str, Any], shape: Shape | Literal["auto"] = "auto") -> Example:
     """The row in normal form.
 
+    Args:
+        row: The row's columns.
+        shape: What `data.format` says; `auto` for the shape whose columns the row has.
+
     Raises:
-        ShapeError: the row breaks its shape.
+        ShapeError: the row has no known shape, or breaks the one it has.
     """
+    if shape == "auto":
+        found = "messages" if "messages" in row else detect(row)
+        if found is None:
+            raise unknown(row)
+        if found == "prompt-completion" and isinstance(row.get("label"), bool):
+            raise unsupported("preference data (a label for each completion)")
+        shape = found
+    if not MEDIA.isdisjoint(row):
+        _no_media(row)
+    try:
+        return READ[shape](row)
+    except KeyError as error:
+        if error.args[0] not in COLUMNS[shape] or error.args[0] in row:
+            raise
+        raise _lacking(row, shape) from None
+
+
+def _lacking(row: Mapping[str, Any], shape: Shape) -> ShapeError:
+    """The error of a row that lacks columns of its shape."""
     missing = [column for column in COLUMNS[shape] if column not in row]
-    if missing:
-        raise ShapeError(f"no column {' or '.join(repr(c) for c in missing)}, which the shape {shape} needs")
-    match shape:
-        case "messages":
-            return Example(shape, _conversation(row["messages"], "messages"), tools=_tools(row), options=_options(row))
-        case "sharegpt":
-            return Example(shape, _sharegpt(row["conversations"]), tools=_tools(row), options=_options(row))
-        case "prompt-completion":
-            return _prompt_completion(row)
-        case "alpaca":
-            return _alpaca(row)
-        case "text":
-            return Example(shape, completion=_text(row["text"], "text"))
+    given = {column: misnamed(column, row) for column in missing}
+    steps = " and ".join(f"rename {name} to {column}" for column, name in given.items() if name)
+    problem = f"no column {' or '.join(map(repr, missing))}, which the shape {shape} needs"
+    return ShapeError(problem, f"{steps[0].upper()}{steps[1:]}." if steps else "")
 
 
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise ShapeError(f"{name} must be text, it is {brief(value)}")
-    return value
+def _messages(row: Mapping[str, Any]) -> Example:
+    return Example("messages", conversation(row["messages"], "messages"), tools=_tools(row), options=_options(row))
+
+
+def _sharegpt(row: Mapping[str, Any]) -> Example:
+    messages = conversation(row["conversations"], "conversations")
+    tools = tuple(map(_declared, _tools(row)))
+    return Example("sharegpt", _with_system(row, messages), tools=tools, options=_options(row))
+
+
+def _prompt_completion(row: Mapping[str, Any]) -> Example:
+    prompt, completion = row["prompt"], row["completion"]
+    if isinstance(prompt, list) or isinstance(completion, list):
+        before = conversation(prompt, "prompt")
+        after = conversation(completion, "completion")
+        return Example(
+            "prompt-completion", before + after, answer_from=len(before), tools=_tools(row), options=_options(row)
+        )
+    return Example("prompt-completion", prompt=text(prompt, "prompt"), completion=text(completion, "completion"))
+
+
+def _alpaca(row: Mapping[str, Any]) -> Example:
+    asked = [text(row["instruction"], "instruction"), text(row.get("input") or "", "input")]
+    answer = text(row["output"], "output")
+    before = _history(row["history"]) if row.get("history") else ()
+    user = "\n\n".join(part for part in asked if part)
+    messages = (*before, {"role": "user", "content": user}, {"role": "assistant", "content": answer})
+    messages = _with_system(row, messages)
+    first = next(index for index, message in enumerate(messages) if message["role"] == "assistant")
+    return Example("alpaca", messages, answer_from=first, tools=tuple(map(_declared, _tools(row))))
+
+
+def _text(row: Mapping[str, Any]) -> Example:
+    return Example("text", completion=text(row["text"], "text"))
+
+
+READ: Mapping[Shape, Callable[[Mapping[str, Any]], Example]] = {
+    "messages": _messages,
+    "sharegpt": _sharegpt,
+    "prompt-completion": _prompt_completion,
+    "alpaca": _alpaca,
+    "text": _text,
+}
+
+
+def _history(turns: Any) -> tuple[Message, ...]:
+    """Earlier turns of an alpaca row, as LLaMA-Factory has them: pairs of instruction and answer."""
+    pairs = json_text(turns, "history") if isinstance(turns, str) else turns
+    good = isinstance(pairs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+    if not good or not all(isinstance(said, str) for pair in pairs for said in pair):
+        raise ShapeError(f"history must be a list of pairs of instruction and answer, it is {brief(turns)}")
+    roles = ("user", "assistant")
+    return tuple({"role": role, "content": said} for pair in pairs for role, said in zip(roles, pair, strict=True))
+
+
+def _with_system(row: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The messages behind the row's system prompt, if it has one in a column of its own."""
+    system = text(row.get("system") or "", "system")
+    if not system or messages[0]["role"] == "system":
+        return messages
+    return ({"role": "system", "content": system}, *messages)
 
 
 def _tools(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    import json
-
     tools = row.get("tools")
     if isinstance(tools, str):
-        try:
-            tools = json.loads(tools)
-        except (ValueError, RecursionError) as error:  # nested thousands deep is a RecursionError
-            raise ShapeError(f"tools is text that isn't JSON: {error}") from error
+        tools = json_text(tools, "tools") if tools.strip() else None
     if tools is None:
         return ()
     if not isinstance(tools, list):
         raise ShapeError(f"tools must be a list, it is {brief(tools)}")
-    return tuple(tools)
+    found = tuple(
+        json_text(tool, f"tools[{index}]") if isinstance(tool, str) else tool for index, tool in enumerate(tools)
+    )
+    if wrong := [tool for tool in found if not isinstance(tool, dict)]:
+        raise ShapeError(f"tools must be a list of objects, one of them is {brief(wrong[0])}")
+    return found
+
+
+def _declared(tool: Any) -> Any:
+    """A tool as chat templates expect it; in ShareGPT and alpaca data it mostly stands bare."""
+    return {"type": "function", "function": tool} if "name" in tool and "function" not in tool else tool
 
 
 def _options(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,75 +172,8 @@ def _options(row: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _conversation(messages: Any, name: str) -> tuple[Message, ...]:
-    if not isinstance(messages, list) or not messages:
-        raise ShapeError(f"{name} must be a list of at least one message, it is {brief(messages)}")
-    return tuple(_message(message, f"{name}[{index}]") for index, message in enumerate(messages))
-
-
-def _message(message: Any, name: str) -> Message:
-    if not isinstance(message, dict):
-        raise ShapeError(f"{name} must be an object with role and content, it is {brief(message)}")
-    role = message.get("role")
-    if role not in ROLES:
-        raise ShapeError(f"{name}.role must be one of {', '.join(ROLES)}, it is {brief(role)}")
-    content = message.get("content")
-    if isinstance(content, list):
-        content = _parts(content, name)
-    elif content is None and message.get("tool_calls"):
-        content = ""
-    elif not isinstance(content, str):
-        raise ShapeError(f"{name}.content must be text, it is {brief(content)}")
-    kept = {key: value for key, value in message.items() if value is not None}
-    return {**kept, "role": role, "content": content}
-
-
-def _parts(parts: list[Any], name: str) -> str:
-    texts = []
-    for part in parts:
-        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            raise ShapeError(
-                f"{name}.content has a part that isn't text: {brief(part)}; images and audio aren't supported"
-            )
-        texts.append(part["text"])
-    return "".join(texts)
-
-
-def _sharegpt(turns: Any) -> tuple[Message, ...]:
-    if not isinstance(turns, list) or not turns:
-        raise ShapeError(f"conversations must be a list of at least one turn, it is {brief(turns)}")
-    if isinstance(turns[0], dict) and "role" in turns[0]:  # OpenAI style under ShareGPT's column name, as TRL allows
-        return _conversation(turns, "conversations")
-    messages = []
-    for index, turn in enumerate(turns):
-        name = f"conversations[{index}]"
-        if not isinstance(turn, dict):
-            raise ShapeError(f"{name} must be an object with from and value, it is {brief(turn)}")
-        said_by = turn.get("from")
-        role = SHAREGPT_ROLES.get(said_by) if isinstance(said_by, str) else None
-        if role is None:
-            known = ", ".join(SHAREGPT_ROLES)
-            raise ShapeError(f"{name}.from must be one of {known}, it is {brief(said_by)}")
-        messages.append({"role": role, "content": _text(turn.get("value"), f"{name}.value")})
-    return tuple(messages)
-
-
-def _prompt_completion(row: Mapping[str, Any]) -> Example:
-    prompt, completion = row["prompt"], row["completion"]
-    if isinstance(prompt, list) or isinstance(completion, list):
-        before = _conversation(prompt, "prompt")
-        after = _conversation(completion, "completion")
-        return Example(
-            "prompt-completion", before + after, answer_from=len(before), tools=_tools(row), options=_options(row)
-        )
-    return Example("prompt-completion", prompt=_text(prompt, "prompt"), completion=_text(completion, "completion"))
-
-
-def _alpaca(row: Mapping[str, Any]) -> Example:
-    asked = [_text(row["instruction"], "instruction"), _text(row.get("input") or "", "input")]
-    user = "\n\n".join(part for part in asked if part)
-    messages: list[Message] = [{"role": "user", "content": user}]
-    if system := _text(row.get("system") or "", "system"):
-        messages.insert(0, {"role": "system", "content": system})
-    messages.append({"role": "assistant", "content": _text(row["output"], "output")})
-    return Example("alpaca", tuple(messages), answer_from=len(messages) - 1)
+def _no_media(row: Mapping[str, Any]) -> None:
+    for column in MEDIA & row.keys():
+        value = row[column]
+        if (isinstance(value, list) and value) or (isinstance(value, dict) and {"bytes", "path"} & value.keys()):
+            raise unsupported(f"data with images, audio or video (column {column})")

@@ -94,10 +94,10 @@ def _all(config: Config, split: str) -> Iterator[Row | Broken]:
     paths = config.data.train if split == "train" else config.data.validation
     if not paths:
         return
-    files, problems = readers.find_files(config.folder, paths)
+    files, problems = readers.find_files(config.folder, paths, split)
     yield from problems
-    for file in files:
-        yield from readers.read(file)
+    for file, name in readers.names(files).items():
+        yield from readers.read(file, name)
 
 
 def _groups(config: Config) -> npt.NDArray[np.uint64]:

@@ -7,7 +7,6 @@ decides the content, so prepared data can't be stale.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -20,8 +19,8 @@ import pyarrow.parquet as pq
 from preflight import digests
 from preflight.config import Config
 from preflight.data import fidelity, readers
-from preflight.data.render import Rules
 from preflight.data.readers import Broken
+from preflight.data.render import Rules
 from preflight.findings import not_available
 from preflight.model import files
 
@@ -78,7 +77,7 @@ class Split:
         return pq.read_table(self.folder / "profile.parquet").to_pandas()
 
     def flagged(self, flag: str) -> Any:
-        """The profile of the rows with a flag of `fidelity.FLAGS`, and `text`: what it was set for (of the first rows)."""
+        """The profile of the rows with a flag of `fidelity.FLAGS`, and `text`: what it was set for, for the first."""
         bit = 1 << fidelity.FLAGS.index(flag)
         texts = pq.read_table(self.folder / "flagged.parquet", filters=[("flag", "==", flag)]).to_pandas()
         found = self.profile[(self.profile["flags"] & bit) != 0]
@@ -173,13 +172,14 @@ def packing_of(config: Config, split: str) -> Mapping[str, Any] | None:
 def split_files(config: Config) -> dict[str, tuple[list[Path], list[Broken]]]:
     """The files of each split that the config names, and the names that lead nowhere."""
     named = {"train": config.data.train, "validation": config.data.validation}
-    return {split: readers.find_files(config.folder, paths) for split, paths in named.items() if paths}
+    return {split: readers.find_files(config.folder, paths, split) for split, paths in named.items() if paths}
 
 
 def key_of(config: Config) -> str:
     """The digest that prepared data is keyed by: the bytes of the data and tokenizer files, and the settings."""
     named = {
-        split: [(_name(config, path), digests.of_file(path)) for path in found] + [p.problem for p in problems]
+        split: [(readers.stable_name(config.folder, path), digests.of_file(path)) for path in found]
+        + [p.problem for p in problems]
         for split, (found, problems) in split_files(config).items()
     }
     return digests.of_json(
@@ -199,11 +199,6 @@ def key_of(config: Config) -> str:
             "seed": config.training_value("seed"),
         }
     )
-
-
-def _name(config: Config, path: Path) -> str:
-    """A data file's name wherever the project lies: what is cleared on one machine is trained on another."""
-    return Path(os.path.relpath(path, config.folder)).as_posix()
 
 
 def folder_of(config: Config) -> Path:

@@ -40,49 +40,30 @@ def json_list(source: Source) -> Iterator[Row | Broken]:
 def _elements(window: "_Window") -> Iterator[Row | Broken]:
     name = window.source.name
     number = 0
-    expected = True  # an element, not what stands between two
     opening = ""  # how a row begins in this file
+    more, problem = window.step(first=True)
     while True:
         if window.problems:
             yield from window.problems
             window.problems.clear()
-        char = window.skip_space()
-        if not char:
-            yield window.broken("the list is never closed: the file is cut off")
+        if problem:
+            yield window.broken(problem)
+        if not more or (problem and not window.opening() and not window.find(opening)):
             return
-        if char == "]":
-            if expected and number:
-                yield window.broken("not JSON: a comma behind the last row")
-            window.at += 1
-            if window.skip_space():
-                yield window.broken("not JSON: text behind the list")
-            return
-        if not expected:
-            if char == ",":
-                window.at += 1
-                expected = True
-                continue
-            yield window.broken("not JSON: Expecting ',' delimiter")
-            if char != "{" and not window.find(opening):
-                return
         number += 1
         opening = opening or window.opening()
         value = window.element()
         if isinstance(value, Broken):
             yield value
-            if not window.find(opening):
-                return
+            more, problem = window.find(opening), ""
             continue
-        expected = False
         if not isinstance(value, dict):
             yield Broken(name, number, f"a row must be an object, this is {kind(value)}", unit=ROW)
-        elif window.escaped and (problem := flaw(value)):
-            yield Broken(name, number, problem, unit=ROW)
+        elif window.escaped and (found := flaw(value)):
+            yield Broken(name, number, found, unit=ROW)
         else:
             yield Row(name, number, value, ROW)
-        if comma := COMMA.match(window.text, window.at):  # the usual case, in one step
-            window.at = comma.end()
-            expected = True
+        more, problem = window.step()
 
 
 class _Window:
@@ -111,6 +92,25 @@ class _Window:
             if self.at < len(self.text) or self._ended:
                 return self.text[self.at : self.at + 1]
             self._read()
+
+    def step(self, *, first: bool = False) -> tuple[bool, str]:
+        """Go to the next element: whether there is one, and what is wrong with what stands before it."""
+        comma = None if first else COMMA.match(self.text, self.at)
+        if comma:  # the usual case, in one go
+            self.at = comma.end()
+            return True, ""
+        char = self.skip_space()
+        separated = char == "," and not first
+        if separated:
+            self.at += 1
+            char = self.skip_space()
+        if not char:
+            return False, "the list is never closed: the file is cut off"
+        if char == "]":
+            self.at += not separated
+            behind = "not JSON: text behind the list" if self.skip_space() else ""
+            return False, "not JSON: a comma behind the last row" if separated else behind
+        return True, "" if first or separated else "not JSON: Expecting ',' delimiter"
 
     def element(self) -> Any:
         """The JSON value at this place, and go behind it; what is wrong, if there is none."""
@@ -170,5 +170,5 @@ class _Window:
             line = self._line_of(len(self.text)) + raw.count(b"\n", 0, error.start)
             likely = encoding.guess(self.source, raw)
             self.problems.append(encoding.broken(self.source, line, raw, error, likely))
-            self._decoder: codecs.IncrementalDecoder = codecs.getincrementaldecoder(likely or "utf-8")("replace")
+            self._decoder = codecs.getincrementaldecoder(likely or "utf-8")("replace")
             self.text += self._decoder.decode(raw, self._ended)

@@ -23,7 +23,10 @@ def is_id(path: str) -> bool:
 
 
 def name_of(file: Path) -> str:
-    """A file in the cache of `datasets`, without what is this machine's: `owner___name/subset/version/revision/file`."""
+    """A file in the cache of `datasets` by what is the same on all machines, else nothing.
+
+    That is `owner___name/subset/version/revision/file`.
+    """
     return "/".join(file.parts[-5:]) if len(file.parts) > 5 and "___" in file.parts[-5] else ""
 
 
@@ -53,9 +56,16 @@ def _load(identity: str, subset: str | None) -> dict[str, Any]:
     """The splits of a dataset, at the revision that the hub has now; offline, at the one that was downloaded last."""
     import datasets
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    # `datasets` itself would try for half a minute to reach a hub that isn't there.
-    revision = None if datasets.config.HF_HUB_OFFLINE else HfApi().dataset_info(identity, timeout=SECONDS).sha
+    revision = None
+    if not datasets.config.HF_HUB_OFFLINE:
+        try:  # `datasets` itself would try for half a minute to reach a hub that isn't there
+            revision = HfApi().dataset_info(identity, timeout=SECONDS).sha
+        except (HfHubHTTPError, HFValidationError):
+            raise
+        except Exception as error:  # of the HTTP library, whichever it is
+            raise ConnectionError(str(error)) from error
     return dict(datasets.load_dataset(identity, subset, revision=revision))
 
 
@@ -69,20 +79,11 @@ def _why(identity: str, error: Exception) -> tuple[str, str]:
     if isinstance(error, GatedRepoError):
         return f"{here}on the hub it is gated", "Ask for access on its page, then run: hf auth login"
     if isinstance(error, (RepositoryNotFoundError, HFValidationError)):
-        return (
-            f"{here}the hub has no such dataset, or it is private",
-            "Correct the name; if it is private: hf auth login",
-        )
+        return f"{here}the hub has no such dataset, or it is private", "Correct the name, or log in: hf auth login"
     if isinstance(error, OSError) and datasets.config.HF_HUB_OFFLINE:
         fix = "Download it first, with HF_HUB_OFFLINE unset, or name files."
         return f"{here}HF_HUB_OFFLINE is set and the cache of `datasets` lacks it", fix
-    if _unreachable(error):
+    if isinstance(error, ConnectionError):
         fix = "Check the connection; HF_HUB_OFFLINE=1 uses what was downloaded before; or name files."
         return f"{here}the hub can't be reached: {said}", fix
     return f"the dataset {identity} of the hub can't be loaded: {said}", "Download its files and name them."
-
-
-def _unreachable(error: Exception) -> bool:
-    import httpx
-
-    return isinstance(error, (ConnectionError, TimeoutError, httpx.TransportError))

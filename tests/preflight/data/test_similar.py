@@ -10,7 +10,11 @@ from preflight.data import similar
 from preflight.data.prepare import prepare
 from preflight.model.tokenizer import load_tokenizer
 
-WORDS = [f"{a}{b}" for a in ("car", "bot", "lam", "sil", "ter", "vin", "gor", "pel") for b in ("", "ing", "er", "al", "on", "ate")]
+WORDS = [
+    f"{a}{b}"
+    for a in ("car", "bot", "lam", "sil", "ter", "vin", "gor", "pel")
+    for b in ("", "ing", "er", "al", "on", "ate")
+]
 
 
 def text(seed, count=60):
@@ -68,7 +72,10 @@ def test_what_rows_share_by_design_makes_no_pair(project, rows):
 
 
 def test_equal_rows_are_pairs_whatever_their_number(project):
-    made = prepared(project, [chat(text(n % 5), text(-n % 5)) for n in range(15)] + [chat(text(n), text(-n)) for n in range(50, 250)])
+    made = prepared(
+        project,
+        [chat(text(n % 5), text(-n % 5)) for n in range(15)] + [chat(text(n), text(-n)) for n in range(50, 250)],
+    )
 
     assert pairs(made.train) >= {(n, n % 5) for n in range(5, 15)}
 
@@ -82,8 +89,13 @@ def test_most_pairs_of_four_fifths_are_found():
         row[generator.integers(0, 200, 3)] = 39_999  # at most 15 of 196 runs differ: 0.86 and more in common
     ids = np.concatenate([*rows, *changed]).astype(np.int32)
     starts = np.arange(601) * 200
-    sketch = similar.sketch([(ids, starts, np.arange(600), np.zeros(600, dtype=np.int64))], np.zeros(similar.TABLE, bool))
-    found = {(row, other) for row, other in zip(*(similar.pairs(sketch)[name].to_pylist() for name in ("row", "other")), strict=True)}
+    sketch = similar.sketch(
+        [(ids, starts, np.arange(600), np.zeros(600, dtype=np.int64))], np.zeros(similar.TABLE, bool)
+    )
+    found = {
+        (row, other)
+        for row, other in zip(*(similar.pairs(sketch)[name].to_pylist() for name in ("row", "other")), strict=True)
+    }
 
     wanted = {(300 + number, number) for number in range(300)}
     assert len(found & wanted) >= 0.97 * 300

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import string
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import xxhash
+
+SPACE = string.whitespace.encode()
+LOWER = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
 
 
 def of_file(path: Path) -> str:
@@ -25,13 +29,14 @@ def _of_bytes(path: Path, *_state: int) -> str:
 
 def of_text(text: str) -> int:
     """A 63-bit hash of a text, for finding equal ones: xxh3."""
-    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) >> 1
+    return int(xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))) >> 1
 
 
 def of_words(text: str) -> int:
-    """The same of its words alone: however they are spaced and capitalised, and accents composed."""
-    composed = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return of_text(" ".join(composed.casefold().split()))
+    """The same whatever its spaces and capitals are, and however its accents are composed."""
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    letters = plain.encode("utf-8", "surrogatepass").translate(LOWER, SPACE)
+    return int(xxhash.xxh3_64_intdigest(letters)) >> 1
 
 
 def of_json(value: Any) -> str:

@@ -83,11 +83,12 @@ def tokenizer(config: Config) -> "Tokenizer":
 
 
 @pytest.fixture(scope="session")
-def prepared(config: Config, tokenizer: "Tokenizer") -> "Prepared":
+def prepared(pytestconfig: pytest.Config, config: Config, tokenizer: "Tokenizer") -> "Prepared":
     """Every example as the trainer will feed it."""
     from preflight.data.prepare import prepare
 
-    return prepare(config, tokenizer)
+    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")  # none in a worker of pytest-xdist
+    return prepare(config, tokenizer, terminal and terminal._tw._file)
 
 
 @pytest.fixture(scope="session")

@@ -142,9 +142,9 @@ def look_at(paths: str, option: str) -> Examples:
         try:
             if isinstance(item, readers.Broken):
                 raise shapes.ShapeError(item.problem)
-            found.append((shapes.normalise(item.value, _shape(item.value)), item.value))
+            found.append((shapes.normalise(item.value), item.value))
         except shapes.ShapeError as error:
-            faults.append(f"{item.where}: {error}")
+            faults.append(f"{item.where}: {error}{'. ' if error.fix else ''}{error.fix}")
     if not found:
         raise InitError(f"{option}: {faults[0] if faults else f'{paths} has no rows'}")
     counts = Counter(example.shape for example, _ in found)
@@ -153,14 +153,6 @@ def look_at(paths: str, option: str) -> Examples:
     notes += [f"shapes are mixed, which the gate refuses: {dict(counts)}"] if len(counts) > 1 else []
     same = [(example, value) for example, value in found if example.shape == usual]
     return Examples(sum(map(_count, files)), usual, [e for e, _ in same], [v for _, v in same], notes)
-
-
-def _shape(row: dict[str, Any]) -> shapes.Shape:
-    if {"chosen", "rejected"} <= row.keys():
-        raise shapes.ShapeError(f"preference data is not supported yet; what is: {', '.join(shapes.COLUMNS)}")
-    if (shape := shapes.detect(row)) is None:
-        raise shapes.ShapeError(f"no known shape; columns: {', '.join(row) or 'none'}; {shapes.nearest(row)}")
-    return shape
 
 
 def _count(file: Path) -> int:

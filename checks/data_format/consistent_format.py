@@ -1,4 +1,8 @@
+import re
+
 from preflight import Finding, check, report_findings
+from preflight.data.problems import Problem, examples, grouped
+from preflight.data.shapes import COLUMNS
 from preflight.data.store import Prepared, Split
 from preflight.fixtures import Evidence
 
@@ -14,11 +18,15 @@ def every_row_has_the_same_known_shape(prepared: Prepared, evidence: Evidence) -
     """Every row has one and the same known shape.
 
     What it checks: Each row is `messages`, `prompt-completion`, `alpaca`, `sharegpt` or `text`, keeps the rules of that
-    shape (roles, text where text belongs), and all rows of a split share it.
+    shape (roles, text where text belongs), and all rows of a split share it. Rows of no known shape are one finding
+    that shows the first of them and what would have to be renamed.
     Why it matters: A row of another shape is dropped, crashes the trainer mid-way, or is rendered into nonsense that
     the model learns.
     How to fix: Convert the named rows, or split them into a file of their own. The finding names the nearest shape.
-    Evidence: together-python, mistral-finetune and OpenAI's validators each refuse rows of mixed shape.
+    Preference, reward and tokenised data, images and audio are for other kinds of training, and not supported yet.
+    Evidence: hiyouga/LlamaFactory#8197 and axolotl-ai-cloud/axolotl#752 (keys and roles by other names),
+    huggingface/trl#5118 (keys that Arrow fills with null are taken out again). together-python, mistral-finetune and
+    OpenAI's validators each refuse rows of mixed shape.
     """
     findings: list[Finding] = []
     shapes: dict[str, int] = {}
@@ -32,20 +40,25 @@ def every_row_has_the_same_known_shape(prepared: Prepared, evidence: Evidence) -
 
 
 def _broken(split: Split) -> list[Finding]:
-    """One finding a distinct problem, however many rows have it."""
-    groups: dict[str, list[str]] = {}
-    for problem in split.of_kind("shape"):
-        groups.setdefault(problem["problem"], []).append(problem["where"])
+    """One finding a fault, however many rows have it; rows of no known shape are one fault."""
     return [
         Finding(
-            text if len(places) == 1 else f"{text} ({len(places)} rows)",
-            where=places[0],
-            expected="messages, prompt-completion, alpaca, sharegpt or text",
+            problems[0]["problem"],
+            where=problems[0]["where"],
+            observed=examples(problems) if len(problems) > 1 else None,
+            expected=f"one of the shapes {', '.join(COLUMNS)}",
             why="The row can't be rendered: it would be dropped or crash the trainer.",
-            fix="Convert or delete these rows.",
+            fix=problems[0]["fix"] or "Convert or delete these rows.",
         )
-        for text, places in groups.items()
+        for problems in grouped(split.of_kind("shape"), _fault)
     ]
+
+
+def _fault(problem: Problem) -> tuple[str, ...]:
+    """The problem without what differs from row to row: which message it is, and what stands there."""
+    if problem["problem"].startswith("no known shape"):
+        return ("no known shape",)
+    return re.sub(r"\[\d+\]", "[…]", problem["problem"]).partition(", it is ")[0], problem["fix"]
 
 
 def _mixed(split: Split) -> list[Finding]:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -22,10 +22,11 @@ from filelock import FileLock
 from preflight import digests
 from preflight.config import Config
 from preflight.data import engine as engines
-from preflight.data import fidelity, label, layout, readers, similar, source, store
+from preflight.data import fidelity, label, layout, similar, source, store
 from preflight.data.batch import Batch
 from preflight.data.engine import Engine
 from preflight.data.label import Labelled, Tokens
+from preflight.data.problems import MAX_PROBLEMS
 from preflight.data.readers import Broken, Row
 from preflight.data.render import Rendered, RenderError, Rules
 from preflight.data.shapes import Example, ShapeError
@@ -35,10 +36,10 @@ from preflight.model.tokenizer import Tokenizer
 
 BATCH = 1024
 AHEAD = 3  # batches that wait to be tokenised
-MAX_PROBLEMS = 200  # of one kind
 MAX_EXCERPTS = 200  # of one flag
 
 Ready = tuple[int, Row, Example, Rendered]
+Way = Callable[[Row], tuple[Example, Rendered]]
 
 
 def prepare(config: Config, tokenizer: Tokenizer, screen: IO[str] | None = None) -> Prepared:
@@ -91,14 +92,15 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path, screen: IO[str] | 
 def _sources(config: Config, rows: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
     """The data files with their rows, which with `data.validation_split` may have gone to either split."""
     parts = ("train", "validation") if config.data.validation_split else ("train",)
+    names = store.names(config)
     return [
         {
             "path": str(path),
             "sha256": digests.of_file(path),
-            "rows": sum(rows[part, name] for part in (parts if split == "train" else (split,))),
+            "rows": sum(rows[part, names[path]] for part in (parts if split == "train" else (split,))),
         }
         for split, (paths, _) in store.split_files(config).items()
-        for path, name in readers.names(paths).items()
+        for path in paths
     ]
 
 
@@ -155,10 +157,10 @@ def _tokenised(making: _Making, split: str, rules: Rules, written: _Written) -> 
     """The split's batches. Up to AHEAD of them are being tokenised while the next one is rendered."""
     waiting: deque[tuple[list[Ready], Future[list[Tokens]]]] = deque()
     rows = _with_progress(making, split)
-    render = layout.renderer(making.tokenizer, rules)
+    way = _way(making, rules)
     with ThreadPoolExecutor(1) as pool:
         while batch := list(islice(rows, BATCH)):
-            if ready := _rendered(batch, making, render, written):
+            if ready := _rendered(batch, making, way, written):
                 making.engine = making.engine or _choose_engine(making, ready)
                 waiting.append((ready, pool.submit(_tokenise, ready, making.tokenizer, making.engine)))
             if len(waiting) > AHEAD:
@@ -185,7 +187,18 @@ def _choose_engine(making: _Making, ready: list[Ready]) -> Engine:
     return engines.choose(backend, vocabulary, making.config.data.engine, texts)
 
 
-def _rendered(batch: list[tuple[int, Row | Broken]], making: _Making, render: Any, written: _Written) -> list[Ready]:
+def _way(making: _Making, rules: Rules) -> Way:
+    normal = source.normaliser(making.config)
+    render = layout.renderer(making.tokenizer, rules)
+
+    def way(row: Row) -> tuple[Example, Rendered]:
+        example = normal(row)
+        return example, render(example)
+
+    return way
+
+
+def _rendered(batch: list[tuple[int, Row | Broken]], making: _Making, way: Way, written: _Written) -> list[Ready]:
     ready: list[Ready] = []
 
     def drop(row: Row | Broken, kind: str, problem: str, fix: str = "") -> None:
@@ -200,10 +213,9 @@ def _rendered(batch: list[tuple[int, Row | Broken]], making: _Making, render: An
             continue
         making.rows[written.split, row.file] += 1
         try:
-            example = source.example_of(row, making.config)
-            ready.append((number, row, example, render(example)))
+            ready.append((number, row, *way(row)))
         except ShapeError as error:
-            drop(row, "shape", str(error))
+            drop(row, "shape", str(error), error.fix)
         except RenderError as error:
             drop(row, "template", str(error))
     return ready

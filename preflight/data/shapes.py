@@ -62,7 +62,7 @@ def normalise(row: Mapping[str, Any], shape: Shape | Literal["auto"] = "auto") -
         if found == "prompt-completion" and isinstance(row.get("label"), bool):
             raise unsupported("preference data (a label for each completion)")
         shape = found
-    if not MEDIA.isdisjoint(row):
+    if len(row) > 1 and not MEDIA.isdisjoint(row):
         _no_media(row)
     try:
         return READ[shape](row)
@@ -82,7 +82,10 @@ def _lacking(row: Mapping[str, Any], shape: Shape) -> ShapeError:
 
 
 def _messages(row: Mapping[str, Any]) -> Example:
-    return Example("messages", conversation(row["messages"], "messages"), tools=_tools(row), options=_options(row))
+    messages = conversation(row["messages"], "messages")
+    if len(row) == 1:
+        return Example("messages", messages)
+    return Example("messages", messages, tools=_tools(row), options=_options(row))
 
 
 def _sharegpt(row: Mapping[str, Any]) -> Example:

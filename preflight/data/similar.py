@@ -20,13 +20,14 @@ SIMILAR = 0.8  # share of runs in common; below it a candidate is none
 MIN_RUNS = 16  # fewer say too little: two short questions differ in one word
 COMMON = 0.1  # share of rows that makes a run common
 MIN_COMMON = 10  # rows
-SAMPLE = 20_000  # rows that tell what is common
+SAMPLE = 10_000  # rows that tell what is common
 BATCH = 4096
 TABLE = 1 << 20  # a run is told to be common by this many bits of its hash
 
 FACTORS = np.array([2 * pow(0x9E3779B1, step, 1 << 62) + 1 for step in range(1, SLOTS // BANDS + 1)], dtype=np.uint64)
 NEAR = pa.schema([("row", pa.int64()), ("other", pa.int64()), ("similarity", pa.float32())])
-Hashes = npt.NDArray[np.uint64]
+LOW = np.uint32(TABLE - 1)
+Hashes = npt.NDArray[np.uint32]
 Ints = npt.NDArray[np.int64]
 Part = tuple[npt.NDArray[np.int32], Ints, Ints, Ints]
 
@@ -42,7 +43,7 @@ class Sketch:
     """
 
     rows: Ints
-    bands: Hashes
+    bands: npt.NDArray[np.uint64]
     slots: npt.NDArray[np.uint8]
 
 
@@ -63,53 +64,63 @@ def write(train: Path, validation: Path | None) -> None:
         pq.write_table(pairs(known, sketch(_batches(validation), common)), validation / "near.parquet")
 
 
-def _batches(folder: Path) -> Iterator[Part]:
-    """Ids, starts, rows and heads of a prepared split, batch by batch, from the memory-mapped file."""
+def _batches(folder: Path, most: int | None = None) -> Iterator[Part]:
+    """Ids, starts, rows and heads of a prepared split, batch by batch, from the memory-mapped file.
+
+    Args:
+        folder: The split's folder.
+        most: About how many rows to give, in batches spread over all of them.
+    """
     heads = pq.read_table(folder / "profile.parquet", columns=["head"])["head"].to_numpy()
+    every = max(len(heads) // most, 1) if most else 1
     done = 0
     with pa.memory_map(str(folder / "data.arrow")) as source, pa.ipc.open_stream(source) as reader:
-        for batch in reader:
-            column = batch.column("input_ids")
-            starts = column.offsets.to_numpy().astype(np.int64)
-            ids = column.values.to_numpy()[starts[0] : starts[-1]]
-            rows = batch.column("row").to_numpy()
-            yield ids, starts - starts[0], rows, heads[done : done + len(rows)].astype(np.int64)
-            done += len(rows)
+        for number, batch in enumerate(reader):
+            if number % every == 0:
+                column = batch.column("input_ids")
+                starts = column.offsets.to_numpy().astype(np.int64)
+                ids = column.values.to_numpy()[starts[0] : starts[-1]]
+                rows = batch.column("row").to_numpy()
+                yield ids, starts - starts[0], rows, heads[done : done + len(rows)].astype(np.int64)
+            done += len(batch)
 
 
-def _runs(ids: npt.NDArray[np.int32], starts: Ints, heads: Ints) -> tuple[Hashes, Ints]:
-    """Hashes of all runs of tokens that lie within one row and behind its head, and the row of each."""
-    if len(ids) < RUN:
-        return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
-    # A polynomial over the ids, mixed at the end; sums that overflow are meant to.
-    word = ids.astype(np.uint64)
-    count = len(word) - RUN + 1
-    hashes = word[:count].copy()
-    for step in range(1, RUN):
-        hashes *= np.uint64(0x9E3779B97F4A7C15)
-        hashes ^= word[step : step + count]
-    hashes ^= hashes >> np.uint64(32)
-    hashes *= np.uint64(0xD6E8FEB86659FD93)
-    hashes ^= hashes >> np.uint64(29)
-    lengths = np.diff(starts)
-    owner = np.repeat(np.arange(len(lengths)), lengths)[:count]
-    place = np.arange(count)
-    inside = (place >= (starts[:-1] + heads)[owner]) & (place + RUN <= starts[1:][owner])
-    return hashes[inside], owner[inside]
+def _runs(ids: npt.NDArray[np.int32], starts: Ints, heads: Ints) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+    """A hash of the run that starts at each token, and which of them lie within one row and behind its head."""
+    word = ids.view(np.uint32)
+    count = max(len(word) - RUN + 1, 0)
+    hashes = np.zeros(len(word), dtype=np.uint32)
+    run = hashes[:count]
+    run += word[:count]
+    for step in range(1, RUN):  # sums that overflow are meant to
+        run *= np.uint32(0x9E3779B1)
+        run ^= word[step : step + count]
+    run ^= run >> np.uint32(15)
+    run *= np.uint32(0x85EBCA77)
+    run ^= run >> np.uint32(13)
+    inside = np.ones(len(word), dtype=bool)
+    for step in range(
+        1, RUN
+    ):  # of a row shorter than a run this reaches into the end of the row before, which is out too
+        inside[np.maximum(starts[1:] - step, 0)] = False
+    if heads.any():
+        steps = np.zeros(len(word) + 1, dtype=np.int8)
+        with_head = heads > 0
+        np.add.at(steps, starts[:-1][with_head], 1)
+        np.add.at(steps, np.minimum(starts[:-1] + heads, starts[1:])[with_head], -1)
+        inside &= np.cumsum(steps[:-1], dtype=np.int8) == 0
+    return hashes, inside
 
 
 def _common(folder: Path) -> npt.NDArray[np.bool_]:
     """Which runs are common, by the low bits of their hash."""
-    counts = np.zeros(TABLE, dtype=np.int32)
+    counts = np.zeros(TABLE, dtype=np.int64)
     seen = 0
-    for ids, starts, rows, heads in _batches(folder):
-        hashes, owner = _runs(ids, starts, heads)
-        # Once a row, however often it repeats a run.
-        once = np.unique((owner.astype(np.uint64) << np.uint64(20)) | (hashes & np.uint64(TABLE - 1)))
-        counts += np.bincount(once & np.uint64(TABLE - 1), minlength=TABLE).astype(np.int32)
+    for ids, starts, rows, heads in _batches(folder, SAMPLE):
+        hashes, inside = _runs(ids, starts, heads)
+        # A run that a row repeats is counted each time: sorting that out would take longer than all the rest.
+        counts += np.bincount(hashes[inside] & LOW, minlength=TABLE)
         seen += len(rows)
-        if seen >= SAMPLE:
-            break
     return counts >= max(MIN_COMMON, COMMON * seen)
 
 
@@ -120,25 +131,31 @@ def sketch(batches: Iterable[Part], common: npt.NDArray[np.bool_]) -> Sketch:
         batches: Ids, starts, rows and heads, as `_batches` gives them.
         common: Which runs are left out, by the low bits of their hash, shape (TABLE,).
     """
+    parts = [_sketch(batch, common) for batch in batches]
+    nothing = Sketch(np.zeros(0, np.int64), np.zeros((0, BANDS), np.uint64), np.zeros((0, SLOTS), np.uint8))
+    return Sketch(
+        np.concatenate([part.rows for part in (nothing, *parts)]),
+        np.concatenate([part.bands for part in (nothing, *parts)]),
+        np.concatenate([part.slots for part in (nothing, *parts)]),
+    )
+
+
+def _sketch(batch: Part, common: npt.NDArray[np.bool_]) -> Sketch:
     from rensa import RMinHash
 
-    parts = [Sketch(np.zeros(0, np.int64), np.zeros((0, BANDS), np.uint64), np.zeros((0, SLOTS), np.uint8))]
-    for ids, starts, rows, heads in batches:
-        hashes, owner = _runs(ids, starts, heads)
-        rare = ~common[(hashes & np.uint64(TABLE - 1)).astype(np.int64)]
-        hashes, owner = hashes[rare], owner[rare]
-        sizes = np.bincount(owner, minlength=len(rows))
-        enough = sizes >= MIN_RUNS
-        bounds = np.concatenate(([0], np.cumsum(sizes[enough]))).astype(np.uint64)
-        made = RMinHash.digest_matrix_from_flat_token_hashes(hashes[enough[owner]], bounds, SLOTS, SEED)
-        slots = np.array(made.to_rows(), dtype=np.uint32).reshape(-1, SLOTS)
-        bands = slots.reshape(-1, BANDS, SLOTS // BANDS).astype(np.uint64) @ FACTORS
-        parts.append(Sketch(rows[enough], bands, slots.astype(np.uint8)))
-    return Sketch(
-        np.concatenate([part.rows for part in parts]),
-        np.concatenate([part.bands for part in parts]),
-        np.concatenate([part.slots for part in parts]),
+    ids, starts, rows, heads = batch
+    hashes, inside = _runs(ids, starts, heads)
+    inside &= ~common[hashes & LOW]
+    bounds = np.concatenate(([0], np.cumsum(inside)))[starts]
+    enough = np.diff(bounds) >= MIN_RUNS
+    made = RMinHash.digest_matrix_from_flat_token_hashes(
+        hashes[inside].astype(np.uint64), bounds.astype(np.uint64), SLOTS, SEED
     )
+    slots = np.array(made.to_rows(), dtype=np.uint32).reshape(-1, SLOTS)[enough]
+    bands = np.zeros((len(slots), BANDS), dtype=np.uint64)
+    for slot, factor in zip(range(SLOTS // BANDS), FACTORS, strict=True):
+        bands += slots[:, slot :: SLOTS // BANDS] * factor
+    return Sketch(rows[enough], bands, slots.astype(np.uint8))
 
 
 def pairs(known: Sketch, asked: Sketch | None = None) -> pa.Table:
@@ -163,7 +180,7 @@ def pairs(known: Sketch, asked: Sketch | None = None) -> pa.Table:
     return pa.table([rows[later[best]], rows[earlier[best]], share[best]], schema=NEAR)
 
 
-def _candidates(band: Hashes, own: int | None) -> Ints:
+def _candidates(band: npt.NDArray[np.uint64], own: int | None) -> Ints:
     """Places that share the band, each with the first and the last known one before it: later * rows + earlier.
 
     Args:

@@ -1,6 +1,6 @@
 """The examples of a split, one after the other, straight from the user's files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from reprlib import repr as brief
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from preflight import digests
 from preflight.config import Config
-from preflight.data import readers, shapes
+from preflight.data import readers, shapes, store
 from preflight.data.readers import Broken, Row
 from preflight.data.shapes import Example, Message, ShapeError
 
@@ -35,29 +35,27 @@ def rows(config: Config, split: str) -> Iterator[tuple[int, Row | Broken]]:
 
 def examples(config: Config, split: str) -> Iterator[tuple[int, Row, Example]]:
     """The good rows of a split in normal form: number, row, example. Rows that aren't are judged elsewhere."""
+    normal = normaliser(config)
     for number, row in rows(config, split):
         if isinstance(row, Row):
             try:
-                yield number, row, example_of(row, config)
+                yield number, row, normal(row)
             except ShapeError:
                 continue
 
 
-def example_of(row: Row, config: Config) -> Example:
-    """A row in normal form.
-
-    Raises:
-        ShapeError: it has no known shape, or breaks the one it has.
-    """
-    value: dict[str, Any] = row.value
+def normaliser(config: Config) -> Callable[[Row], Example]:
+    """What puts a row of the run in normal form. It raises ShapeError for a row that has no known shape or breaks it."""
     text_field = config.training_value("dataset_text_field")
-    if text_field != "text" and text_field in value:
-        value = {**value, "text": value[text_field]}
-    shape = shapes.detect(value) if config.data.format == "auto" else config.data.format
-    if shape is None:
-        columns = readers.shorten(", ".join(value)) or "none"
-        raise ShapeError(f"no known shape; columns: {columns}; {shapes.nearest(value)}")
-    return shapes.normalise(value, shape)
+    known = config.data.format
+
+    def normal(row: Row) -> Example:
+        value: dict[str, Any] = row.value
+        if text_field != "text" and text_field in value:
+            value = {**value, "text": value[text_field]}
+        return shapes.normalise(value, known)
+
+    return normal
 
 
 def task_of(row: Row, config: Config) -> str | None:
@@ -91,21 +89,20 @@ def _said(messages: Iterable[Message]) -> str:
 
 
 def _all(config: Config, split: str) -> Iterator[Row | Broken]:
-    paths = config.data.train if split == "train" else config.data.validation
-    if not paths:
-        return
-    files, problems = readers.find_files(config.folder, paths, split)
+    files, problems = store.split_files(config).get(split, ([], []))
+    names = store.names(config)
     yield from problems
-    for file, name in readers.names(files).items():
-        yield from readers.read(file, name)
+    for file in files:
+        yield from readers.read(file, names[file])
 
 
 def _groups(config: Config) -> npt.NDArray[np.uint64]:
     """For each row of the training files what it must not be parted from: rows that ask the same are one group."""
     groups: list[int] = []
+    normal = normaliser(config)
     for number, row in enumerate(_all(config, "train")):
         try:
-            groups.append(digests.of_words(asked(example_of(row, config))) if isinstance(row, Row) else number)
+            groups.append(digests.of_words(asked(normal(row))) if isinstance(row, Row) else number)
         except ShapeError:
             groups.append(number)
     return np.array(groups, dtype=np.uint64)

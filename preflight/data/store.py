@@ -175,6 +175,11 @@ def split_files(config: Config) -> dict[str, tuple[list[Path], list[Broken]]]:
     return {split: readers.find_files(config.folder, paths, split) for split, paths in named.items() if paths}
 
 
+def names(config: Config) -> dict[Path, str]:
+    """What findings call each data file."""
+    return readers.names(path for found, _ in split_files(config).values() for path in found)
+
+
 def key_of(config: Config) -> str:
     """The digest that prepared data is keyed by: the bytes of the data and tokenizer files, and the settings."""
     named = {

@@ -29,20 +29,17 @@ def conversation(messages: Any, name: str) -> tuple[Message, ...]:
     turns = messages if type(messages) is list else _listed(messages, name)
     if not turns:
         raise ShapeError(f"{name} must be a list of at least one message, it is {brief(messages)}")
+    for message in turns:
+        if type(message) is not dict or len(message) != 2:
+            break
+        if message.get("role") not in ROLES or type(message.get("content")) is not str:
+            break
+    else:
+        return tuple(turns)  # the usual case: nothing to change
     first = turns[0]
     if type(first) is dict and "role" not in first and "from" in first:
         return tuple([_turn(turn, name, index) for index, turn in enumerate(turns)])
-    return tuple(
-        [
-            message  # the usual case: nothing to change
-            if type(message) is dict
-            and len(message) == 2
-            and type(message.get("content")) is str
-            and message.get("role") in ROLES
-            else _message(message, f"{name}[{index}]")
-            for index, message in enumerate(turns)
-        ]
-    )
+    return tuple([_message(message, f"{name}[{index}]") for index, message in enumerate(turns)])
 
 
 def text(value: Any, name: str) -> str:
@@ -65,9 +62,10 @@ def _listed(messages: Any, name: str) -> list[Any]:
     """Messages that are written as something else than a list; an empty list if they aren't messages."""
     if isinstance(messages, str) and messages.lstrip().startswith("["):
         messages = json_text(messages, name)
-    if isinstance(messages, dict) and messages and all(isinstance(column, list) for column in messages.values()):
-        if len({len(column) for column in messages.values()}) == 1:
-            return [dict(zip(messages, values, strict=True)) for values in zip(*messages.values(), strict=True)]
+    if isinstance(messages, dict):
+        columns = messages.values()
+        if all(isinstance(column, list) for column in columns) and len({len(column) for column in columns}) == 1:
+            return [dict(zip(messages, values, strict=True)) for values in zip(*columns, strict=True)]
     return messages if isinstance(messages, list) else []
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from preflight.data.readers import encoding
-from preflight.data.readers.rows import ROW, Broken, Row, caret, flaw, kind, shorten
+from preflight.data.readers.rows import HALF, ROW, Broken, Row, caret, flaw, kind, shorten
 from preflight.data.readers.source import Source
 
 CHUNK = 1 << 20  # bytes
@@ -59,7 +59,7 @@ def _elements(window: "_Window") -> Iterator[Row | Broken]:
             continue
         if not isinstance(value, dict):
             yield Broken(name, number, f"a row must be an object, this is {kind(value)}", unit=ROW)
-        elif window.escaped and (found := flaw(value)):
+        elif window.suspect and (found := flaw(value)):
             yield Broken(name, number, found, unit=ROW)
         else:
             yield Row(name, number, value, ROW)
@@ -73,13 +73,13 @@ class _Window:
         source: The file.
         text: The part.
         at: Where in it the next element is.
-        escaped: Whether the last element holds an escape such as `\\u00e9`.
+        suspect: Whether the last element may hold half a character.
         problems: What is wrong with the encoding.
     """
 
     def __init__(self, source: Source, stream: BinaryIO) -> None:
         self.source, self._stream = source, stream
-        self.text, self.at, self.escaped = "", 0, False
+        self.text, self.at, self.suspect = "", 0, False
         self.problems: list[Broken] = []
         self._line, self._ended = 1, False  # the line on which the part begins; whether the file is at its end
         self._decoder: codecs.IncrementalDecoder = codecs.getincrementaldecoder("utf-8")()
@@ -125,7 +125,7 @@ class _Window:
                 return Broken(self.source.name, self._line_of(self.at), f"not readable JSON: {error}")
             else:
                 if end < len(self.text) or self._ended:  # a number may go on
-                    self.escaped = self.text.find("\\u", self.at, end) >= 0
+                    self.suspect = HALF.search(self.text, self.at, end) is not None
                     self.at = end
                     return value
             self._read()

@@ -22,13 +22,16 @@ def find_files(folder: Path, paths: str | list[str], split: str = "train") -> Fo
         paths: A path, a glob, a folder, an id of the hub, or a list of them.
         split: Which split to take of datasets that have several, where the path doesn't say.
     """
-    files: list[Path] = []
+    files: dict[Path, None] = {}
     problems: list[Broken] = []
     for path in [paths] if isinstance(paths, str) else paths:
         found, wrong = _find(folder / Path(path).expanduser(), path, split)
-        files += found
         problems += wrong
-    return files, problems
+        for file in found:
+            if file in files:
+                problems.append(Broken(file.name, None, f"{file.name} is named twice, the second time by {path}"))
+            files[file] = None
+    return list(files), problems
 
 
 def names(files: Iterable[Path]) -> dict[Path, str]:

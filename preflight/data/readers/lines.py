@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from preflight.data.readers import encoding
-from preflight.data.readers.rows import Broken, Row, caret, flaw, kind, shorten
+from preflight.data.readers.rows import HALF, Broken, Row, caret, flaw, kind, shorten
 from preflight.data.readers.source import Source
 
 SPACE = " \t\r\n\ufeff"  # a byte order mark may stand before any line of files that `cat` put together
@@ -30,7 +30,7 @@ def jsonl(source: Source) -> Iterator[Row | Broken]:
             value, end = scan(text)
         except (ValueError, RecursionError):
             end = -1
-        if end != len(text) or type(value) is not dict or ("\\u" in text and flaw(value)):
+        if end != len(text) or type(value) is not dict or ("\\" in text and HALF.search(text) and flaw(value)):
             yield Broken(name, number, *_wrong(text))
         else:
             yield Row(name, number, value)

@@ -6,6 +6,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 FORMATS = (".jsonl", ".json", ".csv", ".parquet", ".arrow")
 TEXT = FORMATS[:3]
+BUFFER = 1 << 18  # bytes
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -27,10 +28,10 @@ class Source(NamedTuple):
     def open(self) -> BinaryIO:
         """The file's content, unpacked."""
         if self.codec is None:
-            return self.path.open("rb")
+            return self.path.open("rb", buffering=BUFFER)
         import pyarrow as pa
 
-        return cast("BinaryIO", io.BufferedReader(pa.input_stream(str(self.path), compression=self.codec), 1 << 18))
+        return cast("BinaryIO", io.BufferedReader(pa.input_stream(str(self.path), compression=self.codec), BUFFER))
 
 
 def source_of(path: Path, name: str | None = None) -> Source | None:

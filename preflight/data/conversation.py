@@ -1,0 +1,176 @@
+"""What became of a conversation in the rendered text: what is missing, what was added, and what of it is learned."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from preflight.data.render import LEADING, Rendered
+from preflight.data.shapes import Example, Message
+from preflight.model.tokenizer import Tokenizer
+
+REASONING = ("reasoning_content", "reasoning", "thinking")  # the keys that transformers takes for reasoning
+TAGS = "think|thinking|thought|reasoning"
+BLOCK = re.compile(rf"<({TAGS})>(.*?)</\1>|\[THINK\](.*?)\[/THINK\]", re.DOTALL)
+EMPTY = re.compile(rf"<({TAGS})>\s*</\1>|\[THINK\]\s*\[/THINK\]|<\|channel>thought\s*<channel\|>")
+EDGE = re.compile(rf"<(/?)(?:{TAGS})>|\[(/?)THINK\]")
+CLOSING = ("</think", "</thought>", "</reasoning>", "[/THINK]", "<channel|>")  # cheap to look for
+MIN_PROMPT = 12  # characters: a shorter prompt may stand in an answer by chance
+
+Look = Callable[[Example, Rendered], dict[str, str]]
+
+
+def looker(tokenizer: Tokenizer) -> Look:
+    """What finds the flags of a conversation: a flag and the text that shows it."""
+    special = tokenizer.special
+    tokens = map(str, (*tokenizer.hf.all_special_tokens, *tokenizer.hf.added_tokens_decoder.values()))
+    signs = tuple({token[0] for token in tokens if special.fullmatch(token)})
+
+    def look(example: Example, item: Rendered) -> dict[str, str]:
+        text, spans = item.text, item.spans
+        found: dict[str, str] = {}
+        cursor, changed = 0, False
+        turns, own, shortest = 0, 0, len(text)  # what the assistant says, and the shortest that another does
+        for index, message in enumerate(example.messages):
+            content, role = message["content"], message["role"]
+            at = text.find(content, cursor)
+            if at >= 0:
+                cursor = at + len(content)
+            else:
+                changed = True
+                if not _survives(content, role, text):
+                    found.setdefault("system-lost" if role in LEADING else "text-lost", f"{role}: {content.strip()}")
+            if role != "assistant":
+                if MIN_PROMPT <= len(content) < shortest:
+                    shortest = len(content)
+            elif index >= example.answer_from:
+                turns, own = turns + 1, own + len(content)
+            if len(message) > 2:
+                changed = True
+                _calls(message, text, cursor, found)
+            for sign in signs:
+                if sign in content and (typed := _typed(content, special)):
+                    found.setdefault("typed-special", typed)
+        for tool in example.tools:
+            name = _function(tool).get("name")
+            if isinstance(name, str) and name not in text:
+                found.setdefault("tool-lost", name)
+        if len(spans) == 1 and spans[0] == (0, len(text)):
+            if turns < len(example.messages):
+                found["prompt-learned"] = next((m["content"] for m in example.messages if m["role"] != "assistant"), "")
+        elif spans:
+            more = sum([stop - start for start, stop in spans]) - own
+            if more < 0 or more >= shortest or len(spans) != turns:
+                _learned(example, item, found)
+        if changed or (("</" in text or "[/" in text or "l|>" in text) and any(sign in text for sign in CLOSING)):
+            _reasoning(example, item, found)
+        return found
+
+    return look
+
+
+def _typed(content: str, special: re.Pattern[str]) -> str:
+    """The first special token in a message, with what stands around it; those around reasoning belong there."""
+    marks = (mark for mark in special.finditer(content) if not re.search("think|channel", mark.group(), re.IGNORECASE))
+    return next((content[max(mark.start() - 30, 0) : mark.end() + 30] for mark in marks), "")
+
+
+def said(example: Example) -> int:
+    """How many characters of an example the assistant says, or stand in the completion of plain text."""
+    if not example.messages:
+        return len(example.completion)
+    return sum([_size(message) for message in example.messages if message["role"] == "assistant"])
+
+
+def _size(message: Message) -> int:
+    size = len(message["content"])
+    return size if len(message) == 2 else size + sum(len(_words(message.get(key))) for key in (*REASONING, "tool_calls"))
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else str(value or "")
+
+
+def _survives(content: str, role: str, text: str) -> bool:
+    """Whether a message's words are in the rendered text, when they are not there letter by letter.
+
+    Templates trim, quote tool results as JSON or write them in another notation, and part reasoning from the answer,
+    which is looked at apart.
+    """
+    bare = content.strip()
+    if role == "assistant":
+        bare = _answer(bare)
+    if bare in text or " ".join(bare.split()) in " ".join(text.split()):
+        return True
+    if any(json.dumps(bare, ensure_ascii=ascii)[1:-1] in text for ascii in (False, True)):
+        return True
+    return role == "tool" and all(word in text for word in re.findall(r"\w+", bare))
+
+
+def _answer(content: str) -> str:
+    """What follows the reasoning."""
+    closed = [edge.end() for edge in EDGE.finditer(content) if edge.group().startswith(("</", "[/"))]
+    return content[closed[-1] :].strip() if closed else content
+
+
+def _function(tool: Any) -> dict[str, Any]:
+    """The function of a tool or of a call, with name and more; empty if it is neither."""
+    function = tool.get("function", tool) if isinstance(tool, dict) else None
+    return function if isinstance(function, dict) else {}
+
+
+def _calls(message: Message, text: str, cursor: int, found: dict[str, str]) -> None:
+    """What became of a message's tool calls, which stand behind `cursor` in the text."""
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        function = _function(call)
+        name, arguments = function.get("name"), function.get("arguments")
+        if isinstance(name, str) and text.find(name, cursor) < 0:
+            found.setdefault("call-lost", name)
+            continue
+        if isinstance(arguments, str) and '"' in arguments:
+            for ascii in (False, True):
+                if (quoted := json.dumps(arguments, ensure_ascii=ascii)) in text:
+                    found.setdefault("call-quoted", quoted)
+        elif isinstance(arguments, dict):
+            if missing := [str(key) for key in arguments if text.find(str(key), cursor) < 0]:
+                found.setdefault("call-lost", f"{name}: {', '.join(missing)}")
+            if (python := str(arguments)) != "{}" and python in text and python != json.dumps(arguments):
+                found.setdefault("call-quoted", python)
+
+
+def _learned(example: Example, item: Rendered, found: dict[str, str]) -> None:
+    """Whether what is learned is the assistant's turns: no words of the prompt, and every answer."""
+    learned = "\0".join([item.text[start:stop] for start, stop in item.spans])
+    answers = [m for m in example.messages[example.answer_from :] if m["role"] == "assistant"]
+    own = "\0".join(_words(value) for message in answers for value in message.values())
+    prompts = (m["content"].strip() for m in example.messages if m["role"] != "assistant")
+    if shown := next((p for p in prompts if len(p) >= MIN_PROMPT and p in learned and p not in own), None):
+        found["prompt-learned"] = shown
+    if "text-lost" not in found:
+        words = (_answer(message["content"].strip()) for message in answers)
+        if lost := next((answer for answer in words if answer and answer not in learned), None):
+            found["turn-not-learned"] = lost
+
+
+def _reasoning(example: Example, item: Rendered, found: dict[str, str]) -> None:
+    """What became of reasoning: kept, dropped, or made up by the template."""
+    text = item.text
+    answers = [m for m in example.messages[example.answer_from :] if m["role"] == "assistant"]
+    for message in answers:
+        thought = next((value for key in REASONING if (value := message.get(key)) is not None), None)
+        if thought is None and (block := BLOCK.search(message["content"])):
+            thought = block.group(2) or block.group(3)
+        if isinstance(thought, str) and thought.strip() not in text:
+            found.setdefault("reasoning-lost" if message is answers[-1] else "reasoning-dropped", thought.strip())
+    learned = "\0".join([text[start:stop] for start, stop in item.spans])
+    if empty := EMPTY.search(learned):
+        given = sum(len(EMPTY.findall(message["content"])) for message in example.messages)
+        if len(EMPTY.findall(learned)) > given:
+            found["empty-think"] = learned[empty.start() : empty.end() + 40]
+    if any(EDGE.search(message["content"]) for message in example.messages if message["role"] != "assistant"):
+        return
+    edges = [edge.group().startswith(("</", "[/")) for edge in EDGE.finditer(text)]
+    if edges != [False, True] * (len(edges) // 2):
+        at = next(EDGE.finditer(text)).start()
+        found["unbalanced-think"] = text[max(at - 40, 0) : at + 80]

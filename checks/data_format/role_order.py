@@ -50,14 +50,13 @@ def the_roles_of_each_conversation_follow_on_each_other(prepared: Prepared, evid
     the rows of a split.
     """
     findings: list[Finding] = []
-    seen = {}
+    seen: dict[str, int] = {}
     for split in prepared.splits.values():
         wrong = _wrong(split)
         share = len(wrong) / max(split.rows, 1)
-        seen[split.name] = {"wrong": len(wrong), "share": share}
+        seen[split.name] = len(wrong)
         findings += _findings(wrong, split) if share > limits.max_fraction else []
-    told = ", ".join(f"{counted(found['wrong'], 'row')} of {name} out of order" for name, found in seen.items())
-    evidence(told, **seen)
+    evidence(", ".join(f"{counted(rows, 'row')} of {name} out of order" for name, rows in seen.items()), wrong=seen)
     report_findings(findings)
 
 

@@ -14,7 +14,7 @@ TAGS = "think|thinking|thought|reasoning"
 BLOCK = re.compile(rf"<({TAGS})>(.*?)</\1>|\[THINK\](.*?)\[/THINK\]", re.DOTALL)
 EMPTY = re.compile(rf"<({TAGS})>\s*</\1>|\[THINK\]\s*\[/THINK\]|<\|channel>thought\s*<channel\|>")
 EDGE = re.compile(rf"<(/?)(?:{TAGS})>|\[(/?)THINK\]")
-CLOSING = ("</think", "</thought>", "</reasoning>", "[/THINK]", "<channel|>")  # cheap to look for
+SIGNS = ("think>", "thinking>", "thought>", "reasoning>", "THINK]", "<channel|>")  # cheap to look for
 MIN_PROMPT = 12  # characters: a shorter prompt may stand in an answer by chance
 
 Look = Callable[[Example, Rendered], dict[str, str]]
@@ -24,45 +24,40 @@ def looker(tokenizer: Tokenizer) -> Look:
     """What finds the flags of a conversation: a flag and the text that shows it."""
     special = tokenizer.special
     tokens = map(str, (*tokenizer.hf.all_special_tokens, *tokenizer.hf.added_tokens_decoder.values()))
-    signs = tuple({token[0] for token in tokens if special.fullmatch(token)})
+    letters = {token[0] for token in tokens if special.fullmatch(token)} - {"<", "["}
+    thinks = any(sign in (tokenizer.template or "") for sign in SIGNS)
 
-    def look(example: Example, item: Rendered) -> dict[str, str]:
-        text, spans = item.text, item.spans
-        found: dict[str, str] = {}
-        cursor, changed = 0, False
-        turns, own, shortest = 0, 0, len(text)  # what the assistant says, and the shortest that another does
-        for index, message in enumerate(example.messages):
-            content, role = message["content"], message["role"]
+    def walk(example: Example, text: str, found: dict[str, str]) -> bool:
+        """Follow the messages through the text; whether there may be something about reasoning to be found."""
+        cursor, changed = 0, thinks
+        for message in example.messages:
+            content = message["content"]
             at = text.find(content, cursor)
             if at >= 0:
                 cursor = at + len(content)
             else:
                 changed = True
-                if not _survives(content, role, text):
+                if not _survives(content, role := message["role"], text):
                     found.setdefault("system-lost" if role in LEADING else "text-lost", f"{role}: {content.strip()}")
-            if role != "assistant":
-                if MIN_PROMPT <= len(content) < shortest:
-                    shortest = len(content)
-            elif index >= example.answer_from:
-                turns, own = turns + 1, own + len(content)
             if len(message) > 2:
                 changed = True
                 _calls(message, text, cursor, found)
-            for sign in signs:
-                if sign in content and (typed := _typed(content, special)):
+            # A single character is found at once, a word is not.
+            if "<" in content or "[" in content or (letters and any(letter in content for letter in letters)):
+                changed |= any(sign in content for sign in SIGNS)
+                if typed := _typed(content, special):
                     found.setdefault("typed-special", typed)
+        return changed
+
+    def look(example: Example, item: Rendered) -> dict[str, str]:
+        found: dict[str, str] = {}
+        changed = walk(example, item.text, found)
         for tool in example.tools:
             name = _function(tool).get("name")
-            if isinstance(name, str) and name not in text:
+            if isinstance(name, str) and name not in item.text:
                 found.setdefault("tool-lost", name)
-        if len(spans) == 1 and spans[0] == (0, len(text)):
-            if turns < len(example.messages):
-                found["prompt-learned"] = next((m["content"] for m in example.messages if m["role"] != "assistant"), "")
-        elif spans:
-            more = sum([stop - start for start, stop in spans]) - own
-            if more < 0 or more >= shortest or len(spans) != turns:
-                _learned(example, item, found)
-        if changed or (("</" in text or "[/" in text or "l|>" in text) and any(sign in text for sign in CLOSING)):
+        _learned(example, item, found)
+        if changed:
             _reasoning(example, item, found)
         return found
 
@@ -83,8 +78,8 @@ def said(example: Example) -> int:
 
 
 def _size(message: Message) -> int:
-    size = len(message["content"])
-    return size if len(message) == 2 else size + sum(len(_words(message.get(key))) for key in (*REASONING, "tool_calls"))
+    more = () if len(message) == 2 else (*REASONING, "tool_calls")
+    return len(message["content"]) + sum([len(_words(message.get(key))) for key in more])
 
 
 def _words(value: Any) -> str:
@@ -140,7 +135,28 @@ def _calls(message: Message, text: str, cursor: int, found: dict[str, str]) -> N
 
 
 def _learned(example: Example, item: Rendered, found: dict[str, str]) -> None:
-    """Whether what is learned is the assistant's turns: no words of the prompt, and every answer."""
+    """Whether what is learned is the assistant's turns: no words of a prompt, and every answer."""
+    spans, messages = item.spans, example.messages
+    if len(spans) == 1 and spans[0] == (0, len(item.text)):
+        asked = next((message["content"] for message in messages if message["role"] != "assistant"), None)
+        if asked is not None:
+            found["prompt-learned"] = asked
+        return
+    turns, own, shortest = 0, 0, len(item.text)
+    for index, message in enumerate(messages):
+        size = len(message["content"])
+        if message["role"] != "assistant":
+            if MIN_PROMPT <= size < shortest:
+                shortest = size
+        elif index >= example.answer_from:
+            turns, own = turns + 1, own + size
+    more = sum([stop - start for start, stop in spans]) - own
+    if spans and (more < 0 or more >= shortest or len(spans) != turns):
+        _compare(example, item, found)
+
+
+def _compare(example: Example, item: Rendered, found: dict[str, str]) -> None:
+    """The same, letter by letter, for what is longer or shorter than the answers."""
     learned = "\0".join([item.text[start:stop] for start, stop in item.spans])
     answers = [m for m in example.messages[example.answer_from :] if m["role"] == "assistant"]
     own = "\0".join(_words(value) for message in answers for value in message.values())

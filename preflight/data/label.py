@@ -120,13 +120,11 @@ def label(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer) ->
     if not len(odd):
         return _label(rendered, tokens, tokenizer, line)
     # The vocabulary lacks a byte of these, or they were normalised: only the tokenizer itself knows what went where.
-    slow = label(
-        [rendered[n] for n in odd], _with_offsets([rendered[n].text for n in odd], tokenizer, False), tokenizer
-    )
+    strange = [rendered[n] for n in odd.tolist()]
+    slow = label(strange, _with_offsets([item.text for item in strange], tokenizer, False), tokenizer)
     sound = np.setdiff1d(np.arange(len(rendered)), odd)
-    rest = _pick(tokens, sound)
-    quick = label([rendered[n] for n in sound], rest, tokenizer)
-    return merged(quick, slow, np.argsort(np.concatenate((sound, odd))))
+    quick = label([rendered[n] for n in sound.tolist()], _pick(tokens, sound), tokenizer)
+    return merged(quick, slow, np.concatenate((sound, odd)))
 
 
 def one(example: Example, tokenizer: Tokenizer, rules: Rules) -> Labelled:

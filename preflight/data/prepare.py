@@ -22,7 +22,7 @@ from filelock import FileLock
 from preflight import digests
 from preflight.config import Config
 from preflight.data import engine as engines
-from preflight.data import fidelity, label, layout, similar, source, store
+from preflight.data import conversation, fidelity, label, layout, scripts, similar, source, store
 from preflight.data.batch import Batch
 from preflight.data.engine import Engine
 from preflight.data.label import Labelled, Tokens
@@ -31,7 +31,6 @@ from preflight.data.readers import Broken, Row
 from preflight.data.render import Rendered, RenderError, Rules
 from preflight.data.shapes import Example, ShapeError
 from preflight.data.store import DATA, FLAGGED, PROFILE, Prepared
-from preflight.model import files
 from preflight.model.tokenizer import Tokenizer
 
 BATCH = 1024
@@ -75,8 +74,7 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path, screen: IO[str] | 
         meta = {
             "key": store.key_of(config),
             "version": store.VERSION,
-            "engine": making.engine.name if making.engine else None,
-            "engine_note": making.engine.note if making.engine else "",
+            "engine": str(making.engine or "no engine"),
             "splits": splits,
             "sources": _sources(config, making.rows),
         }
@@ -183,8 +181,7 @@ def _choose_engine(making: _Making, ready: list[Ready]) -> Engine:
     texts = [item[3].text for item in ready if item[2].messages]
     if making.tokenizer.byte_lengths is None or not texts:
         return engines.hf_engine(backend)
-    vocabulary = files.tokenizer_folder(making.config) / "tokenizer.json"
-    return engines.choose(backend, vocabulary, making.config.data.engine, texts)
+    return engines.choose(backend, making.config.data.engine, texts)
 
 
 def _way(making: _Making, rules: Rules) -> Way:
@@ -285,6 +282,9 @@ def _profile(batch: Batch, kept: Labelled, flags: Any, config: Config) -> pa.Tab
         "ends_turn": whole.ends,
         "matches": whole.matches,
         "prefix_ok": [item.prefix_ok for item in batch.rendered],
+        "chars": [len(item.text) for item in batch.rendered],
+        "said": [conversation.said(example) for example in batch.examples],
+        "script": scripts.of([one.messages[-1]["content"] if one.messages else one.completion for one in batch.examples]),
         "flags": flags,
     }
     return pa.table([pa.array(columns[name.name]).cast(name.type) for name in PROFILE], schema=PROFILE)

@@ -9,26 +9,22 @@ import numpy as np
 
 LATIN = "Latin"
 CODE = "code"
-SAMPLE = 256  # characters of a row that are looked at
+SAMPLE = 256  # characters of a text that are looked at
 NAMES = {"Cjk": "Han", "Hiragana": "Kana", "Katakana": "Kana"}
 NO_SCRIPT = {"Fullwidth", "Halfwidth", "Modifier", "Fraction", "Superscript", "Subscript"}
 
 
-def of(texts: Sequence[str], starts: Sequence[int]) -> list[str]:
-    """The script of each text: the one that most of its letters are of; `code` for Latin with a block of code.
+def of(texts: Sequence[str]) -> list[str]:
+    """The script of each text: the one that most of its first letters are of; `code` for Latin with a block of code.
 
     Text in ASCII is Latin, and so is text without letters.
-
-    Args:
-        texts: The texts.
-        starts: Where to begin to look in each of them; the next SAMPLE characters decide.
     """
-    found = [CODE if "```" in text else LATIN for text in texts]
+    found = [CODE if "`" in text and "```" in text else LATIN for text in texts]  # one letter is found fast
     odd = [place for place, text in enumerate(texts) if not text.isascii()]
     if not odd:
         return found
     names, table = _table()
-    samples = [texts[place][starts[place] : starts[place] + SAMPLE] for place in odd]
+    samples = [texts[place][:SAMPLE] for place in odd]
     points = np.frombuffer("".join(samples).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     owner = np.repeat(np.arange(len(odd)), [len(sample) for sample in samples])
     scripts = table[np.minimum(points, len(table) - 1)]

@@ -24,7 +24,7 @@ from preflight.data.render import Rules
 from preflight.findings import not_available
 from preflight.model import files
 
-VERSION = 3  # raise it whenever the same input would give other files
+VERSION = 4  # raise it whenever the same input would give other files
 
 DATA = pa.schema(
     [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32()), ("row", pa.int64())]
@@ -47,6 +47,9 @@ PROFILE = pa.schema(
         ("ends_turn", pa.bool_()),  # each learned turn ends with a token that stops a generation
         ("matches", pa.bool_()),  # the learned ids decode to exactly the text that should be learned
         ("prefix_ok", pa.bool_()),  # the template renders a turn the same when others follow
+        ("chars", pa.int32()),  # characters of the rendered text
+        ("said", pa.int32()),  # characters of it that the assistant says
+        ("script", pa.string()),  # of the last message: Latin, Cyrillic, Han, …, or code
         ("flags", pa.int64()),  # a bit for each of `fidelity.FLAGS` that is set
     ]
 )
@@ -125,12 +128,14 @@ class Prepared:
         folder: Where it lies.
         splits: By name; `validation` only if the config has one.
         sources: For each data file of the user: name, sha256 and rows.
+        engine: What turned text into ids, with its version; and why not the one that was asked for, if it wasn't.
     """
 
     key: str
     folder: Path
     splits: Mapping[str, Split]
     sources: tuple[Mapping[str, Any], ...]
+    engine: str
 
     @property
     def train(self) -> Split:
@@ -200,6 +205,7 @@ def key_of(config: Config) -> str:
             "format": config.data.format,
             "text_field": config.training_value("dataset_text_field"),
             "task_field": config.data.task_field,
+            "engine": config.data.engine,
             "validation_split": config.data.validation_split,
             "seed": config.training_value("seed"),
         }
@@ -235,4 +241,4 @@ def open_prepared(folder: Path) -> Prepared:
         name: Split(name, folder / name, split["rows"], tuple(split["problems"]), split["dropped"])
         for name, split in meta["splits"].items()
     }
-    return Prepared(meta["key"], folder, splits, tuple(meta["sources"]))
+    return Prepared(meta["key"], folder, splits, tuple(meta["sources"]), meta["engine"])

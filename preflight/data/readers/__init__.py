@@ -46,8 +46,8 @@ def read(file: Path, name: str | None = None) -> Iterator[Row | Broken]:
             for last in READERS[_written(source)](source):  # the last one is for the error
                 yield last
     except OSError as error:
-        beyond = f"beyond {last.where}: " if last else ""
-        yield Broken(source.name, None, f"can't be read {beyond}{error.strerror or error}")
+        beyond = f" beyond {last.where}" if last else ""
+        yield Broken(source.name, None, f"can't be read{beyond}: {error.strerror or error}")
 
 
 def _written(source: Source) -> str:

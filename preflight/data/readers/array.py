@@ -13,8 +13,9 @@ from preflight.data.readers import encoding
 from preflight.data.readers.rows import HALF, ROW, Broken, Row, caret, flaw, kind, shorten
 from preflight.data.readers.source import Source
 
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 16  # bytes
 NEAR_END = 16  # characters: an error this close to the end of what was read may be nothing but the end
+LONGEST_OPENING = 1 << 12  # characters
 SPACE = re.compile(r"[ \t\r\n\ufeff]*")
 COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*(?=\{)")  # between two objects
 OPENING = re.compile(r'\{[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:')  # of an object, with its first key
@@ -132,8 +133,12 @@ class _Window:
 
     def opening(self) -> str:
         """How the row at this place begins, up to its first value; empty if it isn't one."""
-        found = OPENING.match(self.text, self.at)
-        return found.group() if found else ""
+        while not (found := OPENING.match(self.text, self.at)):
+            enough = self._ended or len(self.text) - self.at > LONGEST_OPENING
+            if enough or not self.text.startswith("{", self.at):
+                return ""
+            self._read()
+        return found.group()
 
     def find(self, opening: str) -> bool:
         """Go to the next row that begins like this, behind the place; False if there is none."""

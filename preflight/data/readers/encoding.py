@@ -45,9 +45,10 @@ def guess(source: Source, found: bytes) -> str | None:
     """
     with source.open() as stream:
         sample = stream.read(SAMPLE)
-    strings = [part for part in (sample + b'"' + found).split(b'"') if not part.isascii()]
+    text = sample if found in sample else sample + b'"' + found
+    strings = [part for part in text.split(b'"') if not part.isascii()]
     odd = [part for part in strings if not _is_utf8(part)]
-    if 2 * len(odd) < len(strings):
+    if 2 * len(odd) <= len(strings):
         return None
     return _likely(b"\n".join(odd)[: 1 << 16])
 

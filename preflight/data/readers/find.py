@@ -70,7 +70,7 @@ def _find(full: Path, path: str, split: str) -> Found:
         return [file for file in files if source_of(file)], wrong
     if hub.is_id(path) and not full.parent.is_dir():
         return hub.find(path, split)
-    near = sorted(file.name for file in full.parent.glob("*") if source_of(file)) if full.parent.is_dir() else []
+    near = sorted(file.name for file in full.parent.glob("[!.]*") if source_of(file)) if full.parent.is_dir() else []
     beside = f"; beside it: {', '.join(near[:5])}" if near else ""
     return _nothing(path, f"{path} does not exist{beside}")
 

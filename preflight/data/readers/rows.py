@@ -97,7 +97,7 @@ def caret(text: str, position: int, width: int = 60) -> str:
 
 def shorten(text: str, width: int = 80) -> str:
     """One line of at most `width` characters."""
-    line = " ".join(text[: 8 * width].split())
+    line = " ".join(text[: 8 * width].encode("utf-8", "backslashreplace").decode().split())
     return line if len(line) <= width and len(text) <= 8 * width else line[: width - 1] + "…"
 
 

@@ -6,7 +6,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 FORMATS = (".jsonl", ".json", ".csv", ".parquet", ".arrow")
 TEXT = FORMATS[:3]
-BUFFER = 1 << 18  # bytes
+BUFFER = 1 << 16  # bytes; of a packed file that is cut off, up to so many are lost
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 

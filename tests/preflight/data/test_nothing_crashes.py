@@ -1,12 +1,18 @@
-"""Whatever a data file holds, preparing it is never an exception, and every row is prepared or a counted problem."""
+"""Whatever a data file holds, reading and preparing it is never an exception; a row is an example or a problem."""
 
+import copy
+import gzip
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from preflight.checks.data_format.role_order import fault
 from preflight.config import load_config
+from preflight.data import readers, shapes
 from preflight.data.prepare import prepare
 from preflight.model.tokenizer import load_tokenizer
 
@@ -71,9 +77,179 @@ def judge(tiny, tmp_path_factory):
     return prepare_bytes
 
 
+# --- reading, without a tokenizer: fast enough for many ---------------------------------------------------------------
+
+often = settings(many, max_examples=1000)
+USER, ANSWER = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}
+CALL = {"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"x": {"type": "string"}}}}]
+SHARED = [{"from": "human", "value": "Hi"}, {"from": "function_call", "value": '{"name": "f"}'}]
+RIGHT = [
+    {"messages": [USER, ANSWER], "chat_template_kwargs": {"x": 1}, "id": 1},
+    {"messages": [USER, {**ANSWER, "tool_calls": [CALL]}, {**USER, "role": "tool"}, ANSWER], "tools": TOOLS},
+    {"messages": [{**USER, "content": [{"type": "text", "text": "Hi"}]}, {**ANSWER, "function_call": {"name": "f"}}]},
+    {"messages": json.dumps([USER, ANSWER]), "tools": json.dumps(TOOLS)},
+    {"messages": {"role": ["user", "assistant"], "content": ["Hi", "Hello."]}},
+    {"conversations": [*SHARED, {"from": "observation", "value": "1"}], "system": "Be brief.", "tools": "[]"},
+    {"prompt": [USER], "completion": [ANSWER]},
+    {"prompt": "Hi", "completion": "Hello.", "label": "x"},
+    {"instruction": "Hi", "input": "", "output": "Hello.", "history": [["a", "b"]], "images": []},
+    {"text": "Hi", "audio": None},
+    {"prompt": "?", "chosen": "a", "rejected": "b"},
+    {"question": "?", "answer": [USER, ANSWER]},
+]
+
+
+def places(value, path=()):
+    """Every place in a value, the value itself first."""
+    yield path
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*path, key))
+
+
+def replaced(value, path, new):
+    if not path:
+        return new
+    changed = copy.copy(value)
+    changed[path[0]] = replaced(value[path[0]], path[1:], new)
+    return changed
+
+
+@st.composite
+def nearly_right(draw):
+    """A row of some shape with any JSON value in any one of its places."""
+    row = draw(st.sampled_from(RIGHT))
+    return replaced(row, draw(st.sampled_from(list(places(row)))), draw(values))
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    """Read a file of these bytes and normalise its rows; count rows and broken places."""
+    folder = tmp_path_factory.mktemp("bytes")
+
+    def look(content, name):
+        file = folder / name
+        file.write_bytes(content)
+        items = list(readers.read(file))
+        for item in items:
+            assert item.where.encode()
+            if isinstance(item, readers.Broken):
+                assert item.problem.encode()
+            else:
+                examine(item.value)
+        return sum(isinstance(item, readers.Row) for item in items), len(items)
+
+    return look
+
+
+def examine(row):
+    """A row is an example that templates and tokenizers can take, or its error says what is wrong in few words."""
+    for shape in ("auto", *shapes.COLUMNS):
+        try:
+            example = shapes.normalise(row, shape)
+        except shapes.ShapeError as error:
+            said = f"{error} {error.fix}".encode()
+            assert 10 < len(said) < 2000, said
+            continue
+        for message in example.messages:
+            assert message["role"] in shapes.ROLES
+            assert isinstance(message["content"], str)
+        assert all(isinstance(tool, dict) for tool in example.tools)
+        given = [example.prompt, example.completion, example.tools, example.messages, example.options]
+        json.dumps(given, default=str, ensure_ascii=False).encode()
+        fault("".join(message["role"][0] for message in example.messages) or "t")
+
+
+@often
+@given(st.lists(nearly_right() | rows, max_size=3))
+def test_any_json_value_in_any_place_of_a_row_is_read(survey, lines):
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    by_line, items = survey(content, "a.jsonl")
+    by_list, _ = survey(json.dumps(lines).encode(), "a.json")
+
+    assert items == max(len(lines), 1)
+    assert by_line == by_list
+    assert survey(gzip.compress(content), "a.jsonl.gz")[0] == by_line
+
+
+@settings(often, max_examples=300)
+@given(st.lists(nearly_right(), min_size=1, max_size=3))
+def test_any_columns_of_parquet_and_arrow_are_read(survey, lines):
+    try:
+        table = pa.Table.from_pylist([line for line in lines if isinstance(line, dict)])
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError, AttributeError):
+        return  # columns of mixed types, which no such file can hold
+    for name, write in (("a.parquet", write_parquet), ("a.arrow", write_arrow)):
+        if (content := write(table)) is not None:
+            assert survey(content, name) == (table.num_rows, table.num_rows)
+
+
+def write_parquet(table):
+    sink = pa.BufferOutputStream()
+    try:
+        pq.write_table(table, sink)
+    except pa.ArrowException:
+        return None  # an object without keys
+    return sink.getvalue().to_pybytes()
+
+
+def write_arrow(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+SUFFIXES = [
+    *(".jsonl", ".json", ".csv", ".parquet", ".arrow"),
+    *(".jsonl.gz", ".json.gz", ".csv.gz", ".jsonl.zst", ".json.zst", ".csv.zst"),
+]
+TABLE = pa.Table.from_pylist([{"messages": [USER, ANSWER], "n": number} for number in range(20)])
+LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [*RIGHT, {"text": "Où est l'été ?"}]).encode()
+WHOLE = {
+    ".jsonl": LINES,
+    ".json": b"[" + LINES.strip().replace(b"\n", b",\n") + b"]",
+    ".csv": b'prompt,completion\n"a ""b""\nc",d\ne,f\n',
+    ".jsonl.gz": gzip.compress(LINES),
+    ".parquet": write_parquet(TABLE),
+    ".arrow": write_arrow(TABLE),
+}
+
+
+@often
+@given(st.binary(max_size=200) | st.text(max_size=80).map(str.encode), st.sampled_from(SUFFIXES), st.booleans())
+def test_any_bytes_are_read(survey, content, suffix, packed):
+    survey(gzip.compress(content) if packed and suffix.endswith(".gz") else content, f"a{suffix}")
+
+
+@often
+@given(
+    st.sampled_from(sorted(WHOLE)),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4), st.integers(0, 4)), max_size=4),
+    st.floats(0, 1) | st.just(1.0),
+)
+def test_a_file_that_is_damaged_anywhere_is_read(survey, suffix, changes, end):
+    content = bytearray(WHOLE[suffix])
+    for place, new, gone in changes:
+        at = int(place * len(content))
+        content[at : at + gone] = new
+    survey(bytes(content[: int(end * len(content))]), f"a{suffix}")
+
+
+@often
+@given(st.text(st.sampled_from(list('prompt,completion\n\r"; \x00é')), max_size=60))
+def test_any_csv_is_read(survey, text):
+    survey(b"prompt,completion\n" + text.encode(), "a.csv")
+
+
+# --- preparing --------------------------------------------------------------------------------------------------------
+
+
 @many
 @given(
-    st.lists(rows, max_size=4), st.sampled_from(["auto", "messages", "prompt-completion", "alpaca", "sharegpt", "text"])
+    st.lists(nearly_right() | rows, max_size=4),
+    st.sampled_from(["auto", "messages", "prompt-completion", "alpaca", "sharegpt", "text"]),
 )
 def test_any_json_in_a_jsonl_file(judge, lines, shape):
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
@@ -88,19 +264,13 @@ def test_any_json_in_a_json_file(judge, value):
     judge(json.dumps(value).encode(), ".json")
 
 
-@settings(many, max_examples=60)
+@settings(many, max_examples=30)
 @given(
     st.binary(max_size=200) | st.text(max_size=80).map(str.encode),
-    st.sampled_from([".jsonl", ".json", ".csv", ".parquet"]),
+    st.sampled_from([".jsonl", ".json", ".csv", ".parquet", ".arrow"]),
 )
 def test_any_bytes(judge, content, suffix):
     judge(content, suffix)
-
-
-@settings(many, max_examples=40)
-@given(st.text(st.sampled_from(list('prompt,completion\n\r"; \x00é')), max_size=60))
-def test_any_csv(judge, text):
-    judge(b"prompt,completion\n" + text.encode(), ".csv")
 
 
 NESTED = "[" * 400 + "]" * 400

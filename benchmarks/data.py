@@ -12,7 +12,6 @@ on one thread and on two, in processes of their own; repetitions that other proc
 import argparse
 import json
 import os
-import random
 import re
 import resource
 import shutil
@@ -31,12 +30,6 @@ TARGETS |= {("fast", 1, "b/c"): 0.15}
 TRL_ROWS = 5_000
 MEMORY = (1_000_000, 2.0)  # examples, GiB
 VALIDATION = 1_000
-# The commonest runs of three letters in English, for words that a tokenizer splits about as it splits English.
-SYLLABLES = re.findall(
-    "...",
-    "theandingionentherforterhatthaereatehisconresverallonsncementhithtedersprothiwitareessnotivewasectreacomeve"
-    "perintestsaboutcticaistearainoneouritirat",
-)
 
 
 def main() -> int:
@@ -209,21 +202,25 @@ def make_project(folder: Path, examples: int, engine: str) -> None:
         "training: {output_dir: run, max_length: 1024, assistant_only_loss: true}\n",
         encoding="utf-8",
     )
-    words = _words(random.Random(0))
+    words = _words()
     for name, count, seed in (("train", examples, 1), ("validation", VALIDATION, 2)):
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(_chats(words, count, np.random.default_rng(seed)))
 
 
-def _words(generator: random.Random) -> np.ndarray[Any, Any]:
-    made = {"".join(generator.choices(SYLLABLES, k=generator.choice((1, 1, 2, 2, 3)))) for _ in range(40_000)}
-    return np.array(sorted(made)[:12_000], dtype=object)
+def _words() -> np.ndarray[Any, Any]:
+    """The English-looking words of the tokenizer's own vocabulary, commonest first, one in six made of two of them."""
+    vocabulary = json.loads((MODEL / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    ordered = sorted(vocabulary, key=vocabulary.get)
+    whole = [token[1:] for token in ordered if re.fullmatch("Ġ[a-z]{2,12}", token)]
+    return np.array(
+        [a + b if n % 6 == 5 else a for n, (a, b) in enumerate(zip(whole, whole[50:], strict=False))][:12_000]
+    )
 
 
 def _chats(words: np.ndarray[Any, Any], count: int, generator: np.random.Generator) -> Any:
     share = 1 / np.arange(1, len(words) + 1)
     share /= share.sum()
-    order = generator.permutation(len(words))
     seen: list[list[str]] = []
     for _ in range(count):
         kind = generator.random()
@@ -238,7 +235,7 @@ def _chats(words: np.ndarray[Any, Any], count: int, generator: np.random.Generat
             sizes = [
                 int(size) for _ in range(rounds) for size in (generator.integers(8, 40), generator.integers(20, 110))
             ]
-            turns = [" ".join(words[order[generator.choice(len(words), size, p=share)]]) + "." for size in sizes]
+            turns = [" ".join(words[generator.choice(len(words), size, p=share)]) + "." for size in sizes]
             if len(seen) < 5_000:
                 seen.append(turns)
         roles = ("user", "assistant") * len(turns)

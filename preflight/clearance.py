@@ -14,6 +14,7 @@ from typing import Any
 from preflight import digests, machine, registry, verdict
 from preflight.config import Config, ConfigError, load_config
 from preflight.data import store
+from preflight.data.readers import hub
 from preflight.findings import NotAvailable
 from preflight.model import files
 from preflight.registry import Check, Stage
@@ -302,8 +303,12 @@ def _file(config: Config, source: Path, *, kind: str, rows: int | None = None) -
 
 
 def _name(config: Config, source: Path) -> str:
-    """The file as the config would name it: relative to the config if it lies beside or below it."""
-    return (source.relative_to(config.folder) if source.is_relative_to(config.folder) else source).as_posix()
+    """The file as the config would name it: relative to the config if it lies beside or below it.
+
+    A dataset of the hub has the name that it has in every machine's cache.
+    """
+    beside = source.is_relative_to(config.folder)
+    return hub.name_of(source) or (source.relative_to(config.folder) if beside else source).as_posix()
 
 
 def _subject(name: str, sha256: str, **annotations: Any) -> Subject:

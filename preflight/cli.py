@@ -13,7 +13,7 @@ from types import FrameType
 
 from preflight import __version__
 
-COMMANDS = ("init", "train", "report", "list", "explain")
+COMMANDS = ("init", "review", "train", "report", "list", "explain")
 EPILOG = """\
 The gate itself is pytest:
   pytest --preflight CONFIG     judge a run before it starts
@@ -68,6 +68,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--output", type=Path, default=Path("config.yaml"), metavar="CONFIG", help="the file to write (config.yaml)"
     )
 
+    review = commands.add_parser("review", help="look at a random sample of the training data, in the browser")
+    review.add_argument("config", type=Path, metavar="CONFIG")
+    review.add_argument("--samples", type=_count, default=50, metavar="N", help="rows to draw (50)")
+    review.add_argument("--seed", type=int, metavar="N", help="what to draw them by (0)")
+    review.add_argument("--reviewer", metavar="NAME", help="who is reviewing (git's user.name, or the login name)")
+    review.add_argument("--port", type=_port, default=0, metavar="N", help="port on 127.0.0.1 (any free one)")
+    review.add_argument("--no-browser", action="store_true", help="only print the address")
+
     train = commands.add_parser("train", help="train what `pytest --preflight` cleared")
     train.add_argument("config", type=Path, metavar="CONFIG")
 
@@ -85,6 +93,17 @@ def dispatch(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "train":
             return start_trainer(arguments.config)
+        case "review":
+            from preflight.review.command import review
+
+            return review(
+                arguments.config,
+                samples=arguments.samples,
+                seed=arguments.seed,
+                port=arguments.port,
+                reviewer=arguments.reviewer,
+                browser=not arguments.no_browser,
+            )
         case "report":
             from preflight.report.screen import show
 
@@ -96,6 +115,18 @@ def dispatch(arguments: argparse.Namespace) -> int:
         case "list":
             return list_checks()
     return explain_check(arguments.check)
+
+
+def _count(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _port(text: str) -> int:
+    if not 0 <= (number := int(text)) < 65536:
+        raise argparse.ArgumentTypeError("a port is below 65536")
+    return number
 
 
 def start_trainer(path: Path) -> int:

@@ -6,6 +6,7 @@ the check about it) and not a crash in every other check.
 
 import json
 import re
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,10 +17,12 @@ from preflight.findings import not_applicable, not_available
 from preflight.keys import CONFIG, EVIDENCE, GATE
 
 if TYPE_CHECKING:
+    from preflight.data.expectations import Expected
     from preflight.data.store import Prepared, Split
     from preflight.evaluate import Answers, HeldOut, Trained
     from preflight.model.modules import ModuleTree
     from preflight.model.tokenizer import Tokenizer
+    from preflight.registry import Check
     from preflight.waivers import Waivers
 
 
@@ -67,8 +70,12 @@ def plain(value: Any) -> Any:
 @pytest.fixture
 def limits(request: pytest.FixtureRequest, config: Config) -> SimpleNamespace:
     """The check's thresholds by name: its own defaults under what `gate.thresholds` says."""
-    meta = request.node.check
-    return SimpleNamespace(**{**meta.thresholds, **config.gate.thresholds.get(meta.code, {})})
+    return limits_of(request.node.check, config)
+
+
+def limits_of(check: "Check", config: Config) -> SimpleNamespace:
+    """A check's thresholds under what `gate.thresholds` says."""
+    return SimpleNamespace(**{**check.thresholds, **config.gate.thresholds.get(check.code, {})})
 
 
 # --- data and tokenizer -----------------------------------------------------------------------------------------------
@@ -116,11 +123,22 @@ def profile(train: "Split") -> Any:
 
 
 @pytest.fixture(scope="session")
-def expectations(config: Config, train: "Split") -> list[dict[str, Any]]:
-    """Results of the Great Expectations suite over the profile: one suite a session, validated once."""
+def expectations(pytestconfig: pytest.Config, config: Config, profile: Any) -> "Mapping[str, list[Expected]]":
+    """What became of the expectations of all checks, by code: one Great Expectations suite, validated once."""
     from preflight.data.expectations import validate
 
-    return validate(train.profile, config, config.artefacts("preflight"))
+    gate = pytestconfig.stash[GATE]
+    asked = {code: (meta.expect, limits_of(meta, config)) for code, meta in gate.checks.items() if meta.expect}
+    return validate(profile, asked, gate.folder, data_docs=config.gate.data_docs)
+
+
+@pytest.fixture
+def expected(request: pytest.FixtureRequest, expectations: "Mapping[str, list[Expected]]") -> "list[Expected]":
+    """What became of the check's own expectations, in the order in which its `expect` makes them."""
+    found = expectations.get(request.node.check.code, [])
+    if problem := next((one.problem for one in found if one.problem), None):
+        raise RuntimeError(f"its expectations can't be judged: {problem}")
+    return found
 
 
 # --- model ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from preflight.findings import Severity
 
 Stage = Literal["preflight", "postflight"]
 F = TypeVar("F", bound=Callable[..., None])
+Expect = Callable[[Any], list[Any]]
 
 SECTIONS: Mapping[int, str] = MappingProxyType(
     {
@@ -55,6 +56,7 @@ class Check:
         waivable: False for what makes the run learn nothing whoever signs for it.
         thresholds: Default limits by name; `gate.thresholds` in the config overrides them.
         function: The check itself, an ordinary pytest function.
+        expect: Makes its Great Expectations expectations on the profile of the training data, from its limits.
     """
 
     code: str
@@ -66,6 +68,7 @@ class Check:
     waivable: bool
     function: Callable[..., None]
     thresholds: Mapping[str, Any] = field(default_factory=dict)
+    expect: Expect | None = None
 
     @property
     def claim(self) -> str:
@@ -108,6 +111,7 @@ def check(
     stage: Stage | None = None,
     waivable: bool = True,
     thresholds: Mapping[str, Any] | None = None,
+    expect: Expect | None = None,
 ) -> Callable[[F], F]:
     """Declare a pytest function to be a check of the checklist.
 
@@ -120,6 +124,8 @@ def check(
         stage: When it runs; by default what the section says.
         waivable: Whether a waiver can accept its findings.
         thresholds: Default limits by name, readable in the check through the `limits` fixture.
+        expect: A function of the limits that makes Great Expectations expectations on the profile of the training data.
+            They are validated with those of all other checks; the check reads what became of them in `expected`.
 
     Raises:
         RegistryError: one of them is malformed or unknown, or what is declared is not a plain function.
@@ -139,6 +145,8 @@ def check(
         waits = inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function)
         if not inspect.isfunction(function) or waits:
             raise RegistryError(f"{code}: a check is a plain function, {function!r} is not")
+        if expect is not None and "expected" not in inspect.signature(function).parameters:
+            raise RegistryError(f"{code}: expect= is of no use unless the check reads `expected`; make it a parameter")
         meta = Check(
             code=code,
             name=name,
@@ -149,6 +157,7 @@ def check(
             waivable=waivable,
             function=function,
             thresholds=MappingProxyType(dict(thresholds or {})),
+            expect=expect,
         )
         setattr(function, ATTRIBUTE, meta)
         return function

@@ -41,16 +41,17 @@ def every_row_has_the_same_known_shape(prepared: Prepared, evidence: Evidence) -
 
 def _broken(split: Split) -> list[Finding]:
     """One finding a fault, however many rows have it; rows of no known shape are one fault."""
+    listed = split.of_kind("shape")
     return [
         Finding(
             problems[0]["problem"],
             where=problems[0]["where"],
-            observed=examples(problems) if len(problems) > 1 else None,
+            observed=examples(problems, listed) if len(problems) > 1 else None,
             expected=f"one of the shapes {', '.join(COLUMNS)}",
             why="The row can't be rendered: it would be dropped or crash the trainer.",
             fix=problems[0]["fix"] or "Convert or delete these rows.",
         )
-        for problems in grouped(split.of_kind("shape"), _fault)
+        for problems in grouped(listed, _fault)
     ]
 
 

@@ -53,7 +53,8 @@ def every_data_file_and_row_can_be_read(config: Config, prepared: Prepared, evid
 
 
 def _unreadable(split: Split) -> Iterator[Finding]:
-    for problems in grouped(split.of_kind("unreadable"), _fault):
+    listed = split.of_kind("unreadable")
+    for problems in grouped(listed, _fault):
         few = len(problems) <= APART
         for problem in problems if few else problems[:1]:
             row = PLACE.search(problem["where"])
@@ -61,7 +62,7 @@ def _unreadable(split: Split) -> Iterator[Finding]:
             yield Finding(
                 problem["problem"],
                 where=problem["where"],
-                observed=None if few else examples(problems),
+                observed=None if few else examples(problems, listed),
                 why="A loader stops here, or drops the row silently.",
                 fix=problem["fix"] or usual,
             )

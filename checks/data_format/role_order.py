@@ -56,7 +56,8 @@ def the_roles_of_each_conversation_follow_on_each_other(prepared: Prepared, evid
         share = len(wrong) / max(split.rows, 1)
         seen[split.name] = len(wrong)
         findings += _findings(wrong, split) if share > limits.max_fraction else []
-    evidence(", ".join(f"{counted(rows, 'row')} of {name} out of order" for name, rows in seen.items()), wrong=seen)
+    rows = sum(split.rows for split in prepared.splits.values())
+    evidence(f"{sum(seen.values())} of {counted(rows, 'row')} out of order", wrong=seen)
     report_findings(findings)
 
 

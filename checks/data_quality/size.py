@@ -1,6 +1,7 @@
 from preflight import Finding, check, report_findings
 from preflight.config import Config
 from preflight.data.store import Split
+from preflight.findings import counted
 from preflight.fixtures import Evidence
 
 # Minimum, recommended and maximum useful number of examples by task type: the checklist's table. Question answering and
@@ -19,7 +20,7 @@ SIZES |= {"classification": SIZES["style-transfer"]}
 def there_are_enough_examples_to_learn_the_task(config: Config, train: Split, evidence: Evidence) -> None:
     """There are at least as many examples as the task type needs.
 
-    What it checks: Training rows against the checklist's minimum for `task.type`.
+    What it checks: Training examples, copies counted once, against the checklist's minimum for `task.type`.
     Why it matters: With fewer the adapter learns the examples and not the task.
     How to fix: Collect more examples, or choose the task type that fits what you want (changing how a model writes
     needs far fewer than teaching it facts).
@@ -27,17 +28,18 @@ def there_are_enough_examples_to_learn_the_task(config: Config, train: Split, ev
     question answering and reasoning, 1,000 for domain knowledge, 2,000 for code.
     """
     minimum = SIZES[config.task.type][0]
-    evidence(f"{train.rows} rows, {config.task.type} needs {minimum}", rows=train.rows, minimum=minimum)
-    if train.rows < minimum:
+    count, told = _different(train)
+    evidence(f"{told}, {config.task.type} needs {minimum:,}", rows=train.rows, different=count, minimum=minimum)
+    if count < minimum:
         report_findings(
             [
                 Finding(
-                    f"{train.rows} training examples are too few for {config.task.type}",
+                    f"{told} are too few for {config.task.type}",
                     where=config.where("data.train"),
-                    observed=str(train.rows),
-                    expected=f"at least {minimum}",
+                    observed=f"{count:,}",
+                    expected=f"at least {minimum:,}",
                     why="The adapter learns the examples by heart and not the task.",
-                    fix=f"Add {minimum - train.rows} examples, or set task.type to what the data is for.",
+                    fix=f"Add {counted(minimum - count, 'example')}, or set task.type to what the data is for.",
                 )
             ]
         )
@@ -47,26 +49,33 @@ def there_are_enough_examples_to_learn_the_task(config: Config, train: Split, ev
 def the_number_of_examples_is_in_the_useful_range(config: Config, train: Split, evidence: Evidence) -> None:
     """The number of examples is in the range that pays off for the task type.
 
-    What it checks: Training rows against the checklist's recommended and maximum useful size for `task.type`.
+    What it checks: Training examples, copies counted once, against the checklist's recommended and maximum useful size
+    for `task.type`.
     Why it matters: Below it results are fragile; above it more rows cost time and add little.
     How to fix: Add varied examples; above the range, choose the best instead of all.
     Evidence: the checklist's size table.
     """
     _, low, high = SIZES[config.task.type]
-    evidence(f"{train.rows} rows, recommended {low} to {high}", rows=train.rows, recommended=low, maximum=high)
-    if low <= train.rows <= high:
+    count, told = _different(train)
+    evidence(f"{told}, {low:,} to {high:,} pay off", rows=train.rows, different=count, recommended=low, maximum=high)
+    if low <= count <= high:
         return
-    few = train.rows < low
+    few = count < low
     report_findings(
         [
             Finding(
-                f"{train.rows} training examples are {'fewer than recommended' if few else 'more than is useful'} "
-                f"for {config.task.type}",
+                f"{told} are {'fewer than recommended' if few else 'more than is useful'} for {config.task.type}",
                 where=config.where("data.train"),
-                observed=str(train.rows),
-                expected=f"{low} to {high}",
+                observed=f"{count:,}",
+                expected=f"{low:,} to {high:,}",
                 why="Results vary with every seed." if few else "The rest costs GPU hours and adds little.",
-                fix=f"Add {low - train.rows} varied examples." if few else f"Keep the best {high}.",
+                fix=f"Add {counted(low - count, 'varied example')}." if few else f"Keep the best {high:,}.",
             )
         ]
     )
+
+
+def _different(train: Split) -> tuple[int, str]:
+    """How many different training examples there are, as a number and in words."""
+    count = int(train.profile["example_hash"].nunique())
+    return count, counted(count, "training example" if count == train.rows else "different training example")

@@ -51,6 +51,8 @@ def _regex(pattern: str) -> str:
 
 
 Sentence = Annotated[str, AfterValidator(_blank)]
+Regex = Annotated[Text, AfterValidator(_regex)]
+Columns = Annotated[dict[Text, Scalar | list[Scalar]], Field(min_length=1)]
 
 
 class SectionModel(BaseModel):
@@ -106,6 +108,9 @@ class Data(SectionModel):
         Literal["auto", "messages", "prompt-completion", "alpaca", "sharegpt", "text"], BeforeValidator(_data_format)
     ] = "auto"
     task_field: Text | None = None
+    review: Text | None = None
+    slices: dict[Text, Regex | Columns] = {}
+    benchmarks: Paths | None = None
     engine: Literal["auto", "tokenizers", "fastokens", "tokie"] = "tokenizers"
 
     @model_validator(mode="after")
@@ -178,6 +183,7 @@ class Gate(SectionModel):
     waivers: list[Waiver] = []
     thresholds: dict[Code, dict[str, Scalar | list[Scalar]]] = {}
     rehearsal: bool | None = None
+    data_docs: bool = False
 
 
 class Evaluation(SectionModel):
@@ -186,7 +192,7 @@ class Evaluation(SectionModel):
     max_minutes: Annotated[float, Field(gt=0)] = 10
     max_examples: Annotated[int, Field(ge=1)] = 64
     max_new_tokens: Annotated[int, Field(ge=1)] = 128
-    format: Annotated[Text, AfterValidator(_regex)] | None = None
+    format: Regex | None = None
 
 
 class Deployment(SectionModel):

@@ -53,7 +53,7 @@ def looker(tokenizer: Tokenizer) -> Look:
         found: dict[str, str] = {}
         changed = walk(example, item.text, found)
         for tool in example.tools:
-            name = _function(tool).get("name")
+            name = function_of(tool).get("name")
             if isinstance(name, str) and name not in item.text:
                 found.setdefault("tool-lost", name)
         _learned(example, item, found)
@@ -108,7 +108,7 @@ def _answer(content: str) -> str:
     return content[closed[-1] :].strip() if closed else content
 
 
-def _function(tool: Any) -> dict[str, Any]:
+def function_of(tool: Any) -> dict[str, Any]:
     """The function of a tool or of a call, with name and more; empty if it is neither."""
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     return function if isinstance(function, dict) else {}
@@ -118,7 +118,7 @@ def _calls(message: Message, text: str, cursor: int, found: dict[str, str]) -> N
     """What became of a message's tool calls, which stand behind `cursor` in the text."""
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
-        function = _function(call)
+        function = function_of(call)
         name, arguments = function.get("name"), function.get("arguments")
         if isinstance(name, str) and text.find(name, cursor) < 0:
             found.setdefault("call-lost", name)

@@ -1,100 +1,156 @@
-"""Great Expectations over the profile: what must hold for the distribution of a column."""
+"""Great Expectations over the profile: one suite of all checks that expect something of a column, validated once.
+
+A check declares its part with `@check(..., expect=function)` and reads what became of it in the fixture `expected`.
+"""
 
 import json
 import logging
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from preflight.config import Config
+from filelock import FileLock
+
+from preflight.findings import Finding, counted
+
+Asked = Mapping[str, tuple[Callable[[Any], list[Any]], Any]]
+DOCS = "data-docs"
+SHOWN = 20  # rows that Great Expectations names of those that miss an expectation
 
 
-def expected() -> list[Any]:
-    """The expectations, each with `meta`: the claim in words, why it matters and the fix."""
-    import great_expectations.expectations as gxe
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What became of one expectation.
 
-    return [
-        gxe.ExpectColumnValuesToBeBetween(
-            column="supervised",
-            min_value=1,
-            meta={
-                "claim": "every example has at least one supervised token",
-                "why": "An example without one adds nothing to the loss; a batch of them gives 0 or NaN.",
-                "fix": "Drop these rows, or raise training.max_length above the length of their prompts.",
-            },
-        ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="kept",
-            min_value=2,
-            meta={
-                "claim": "examples have at least 2 tokens",
-                "why": "A one-token example has no next token to predict.",
-                "fix": "Drop empty rows.",
-            },
-        ),
-        gxe.ExpectColumnProportionOfUniqueValuesToBeBetween(
-            column="example_hash",
-            min_value=0.9,
-            meta={
-                "claim": "at least 90 % of the examples are unique",
-                "why": "Repeated examples are learned by heart: each copy counts as another epoch on that row.",
-                "fix": "Drop the copies (DATA-104 names them).",
-            },
-        ),
-        gxe.ExpectColumnProportionOfUniqueValuesToBeBetween(
-            column="prompt_hash",
-            min_value=0.5,
-            meta={
-                "claim": "at least half of the prompts are unique",
-                "why": "Many answers to one prompt teach an average of them.",
-                "fix": "Keep one answer a prompt, or make the prompts more specific.",
-            },
-        ),
-        gxe.ExpectColumnMedianToBeBetween(
-            column="supervised",
-            min_value=2,
-            meta={
-                "claim": "the typical answer has more than its end-of-turn token",
-                "why": "If most answers are empty the model learns to stop at once.",
-                "fix": "Check that the answers are in the column that the shape expects.",
-            },
-        ),
-    ]
+    Attributes:
+        claim: What is expected, in words.
+        met: Whether it is so.
+        observed: The value found, for an expectation of a whole column.
+        unexpected: How many rows miss it, for an expectation of single rows.
+        rows: Places of the first of them in the profile.
+        meta: What the check said of it, such as why it matters.
+        problem: Why it can't be judged; empty if it was.
+    """
+
+    claim: str
+    met: bool = False
+    observed: Any = None
+    unexpected: int = 0
+    rows: tuple[int, ...] = ()
+    meta: Mapping[str, Any] | None = None
+    problem: str = ""
 
 
-def validate(profile: Any, config: Config, folder: Path) -> list[dict[str, Any]]:
-    """Validate the suite once and keep suite and result as files.
+def unmet(expected: Iterable[Expected], profile: Any) -> Iterator[Finding]:
+    """A finding for each expectation that isn't met, in the words of its `meta`: claim, why and fix."""
+    for one in expected:
+        if not one.met:
+            meta = one.meta or {}
+            yield Finding(
+                f"not so: {one.claim}",
+                where=profile["where"].iloc[one.rows[0]] if one.rows else None,
+                observed=counted(one.unexpected, "row") if one.unexpected else str(one.observed),
+                why=meta.get("why"),
+                fix=meta.get("fix"),
+            )
+
+
+def with_shares(profile: Any) -> Any:
+    """The profile as expectations see it, with two columns that set a row beside all others.
+
+    `token_share` is the row's part of all tokens that are fed; `task_ratio` is how often its task stands, measured by
+    the commonest task, and null without `data.task_field`.
+    """
+    counts = profile["task"].value_counts()
+    return profile.assign(
+        token_share=profile["kept"] / max(int(profile["kept"].sum()), 1),
+        task_ratio=profile["task"].map(counts / counts.max() if len(counts) else {}).astype(float),
+    )
+
+
+def validate(profile: Any, asked: Asked, folder: Path, *, data_docs: bool = False) -> dict[str, list[Expected]]:
+    """Validate all expectations in one suite, and keep suite and result as files.
 
     Args:
         profile: The profile as a pandas frame.
-        config: The run's config.
-        folder: Where `expectations.json` (the suite) and `expectations-result.json` go.
+        asked: For each check's code the function that makes its expectations, and the limits to call it with.
+        folder: Where `expectations.json` (the suite), `expectations-result.json` and the Data Docs go.
+        data_docs: Whether to make Data Docs.
 
     Returns:
-        For each expectation: claim, why, fix, success, observed, unexpected (count) and rows (up to 20 indices).
+        For each code what became of its expectations, in the order in which they were made.
     """
     import great_expectations as gx
 
+    made: list[Any] = []
+    found: dict[str, dict[int, Expected]] = {}
+    for code, (expect, limits) in asked.items():
+        try:
+            own = list(expect(limits))
+            for number, expectation in enumerate(own):
+                expectation.meta = {**(expectation.meta or {}), "check": code, "number": number}
+        except Exception as error:  # a user's own mistake, which is to be said by the user's own check
+            own, problem = [], f"{type(error).__name__}: {error}"
+            found[code] = {0: Expected("its expectations can be made", problem=problem)}
+        made += own
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    suite = gx.ExpectationSuite(name="profile", expectations=made)
+    _write(suite, folder / "expectations.json")
+    outcome = _run(gx, suite, with_shares(profile), folder / DOCS if data_docs else None)
+    _write(outcome, folder / "expectations-result.json")
+    for result in outcome.results:
+        meta = result.expectation_config.meta
+        found.setdefault(meta["check"], {})[meta["number"]] = _plain(result)
+    return {code: [by_number[number] for number in sorted(by_number)] for code, by_number in found.items()}
+
+
+def _run(gx: Any, suite: Any, frame: Any, docs: Path | None) -> Any:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    batches = context.data_sources.add_pandas("profile").add_dataframe_asset("train")
-    batch = batches.add_batch_definition_whole_dataframe("all").get_batch(batch_parameters={"dataframe": profile})
-    suite = gx.ExpectationSuite(name=f"{config.name}-profile", expectations=expected())
-    wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
-    outcome = batch.validate(suite, result_format=wanted)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "expectations.json").write_text(json.dumps(suite.to_json_dict(), indent=1), encoding="utf-8")
-    (folder / "expectations-result.json").write_text(json.dumps(outcome.to_json_dict(), indent=1), encoding="utf-8")
-    return [_plain(result) for result in outcome.results]
+    asset = context.data_sources.add_pandas("profile").add_dataframe_asset("train")
+    data = asset.add_batch_definition_whole_dataframe("all")
+    definition = gx.ValidationDefinition(name="profile", data=data, suite=context.suites.add(suite))
+    # Naming the rows by a column of theirs would take 50 s for a million rows that miss an expectation.
+    wanted = {"result_format": "SUMMARY", "partial_unexpected_count": SHOWN}
+    outcome = context.validation_definitions.add(definition).run(
+        batch_parameters={"dataframe": frame}, result_format=wanted
+    )
+    if docs:
+        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.absolute())}
+        index = {"class_name": "DefaultSiteIndexBuilder"}
+        site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
+        context.add_data_docs_site("profile", {**site, "show_how_to_buttons": False})
+        with FileLock(docs.with_name(f".{DOCS}.lock")):  # workers of pytest-xdist make the same site
+            shutil.rmtree(docs, ignore_errors=True)
+            context.build_data_docs(site_names=["profile"])
+    return outcome
 
 
-def _plain(result: Any) -> dict[str, Any]:
-    found = result.result
-    indices = [entry["row"] for entry in found.get("unexpected_index_list") or ()]
-    return {
-        **dict(result.expectation_config.meta),
-        "success": bool(result.success),
-        "observed": found.get("observed_value"),
-        "unexpected": int(found.get("unexpected_count") or 0),
-        "rows": indices[:20],
-    }
+def _write(value: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(value.to_json_dict(), indent=1, default=lambda odd: odd.item())  # some of numpy's are left
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _plain(result: Any) -> Expected:
+    asked, found = result.expectation_config, result.result
+    given = {key: value for key, value in asked.kwargs.items() if key != "batch_id"}
+    meta = {key: value for key, value in asked.meta.items() if key not in ("check", "number")}
+    return Expected(
+        claim=str(meta.get("claim") or f"{asked.type}({', '.join(f'{key}={value}' for key, value in given.items())})"),
+        met=bool(result.success),
+        observed=found.get("observed_value"),
+        unexpected=int(found.get("unexpected_count") or 0),
+        rows=tuple(found.get("partial_unexpected_index_list") or ()),
+        meta=meta,
+        problem=_problem(result.exception_info),
+    )
+
+
+def _problem(info: Mapping[str, Any]) -> str:
+    """What was raised while an expectation was judged: one entry, or one for each of its metrics."""
+    entries = info.values() if "raised_exception" not in info else [info]
+    raised = (str(entry.get("exception_message")) for entry in entries if entry.get("raised_exception"))
+    return next(raised, "")

@@ -5,6 +5,7 @@ and `handwritten`, which first ask what is cheap to ask.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,13 @@ def places(found: Sequence[str], limit: int = 3) -> str:
     """The first rows of a finding in words: `train.jsonl:1, train.jsonl:5 and 20 more`."""
     first = ", ".join(found[:limit])
     return first if len(found) <= limit else f"{first} and {len(found) - limit:,} more"
+
+
+def seen(found: Any) -> dict[str, str]:
+    """Where a flag was first set and what shows it, as a finding takes it; `found` is what `Split.flagged` gives."""
+    where = list(found["where"])
+    also = f"; also {places(where[1:])}" if len(where) > 1 else ""
+    return {"where": where[0], "observed": f"{found.iloc[0]['text']!r}{also}"}
 
 
 def _ends(batch: Batch, tokenizer: Tokenizer) -> Iterator[tuple[str, int, str]]:

@@ -16,8 +16,13 @@ def grouped(problems: Iterable[Problem], fault: Callable[[Problem], Hashable]) -
     return list(groups.values())
 
 
-def examples(problems: Sequence[Problem]) -> str:
-    """How many rows have the problem, and where the first few of them are."""
+def examples(problems: Sequence[Problem], listed: Sequence[Problem]) -> str:
+    """How many rows have the problem, and where the first few of them are.
+
+    Args:
+        problems: Those of one fault.
+        listed: All of the kind that were listed, to know whether there may be more.
+    """
     more = ", …" if len(problems) > 5 else ""
-    number = f"{'at least ' if len(problems) >= MAX_PROBLEMS else ''}{counted(len(problems), 'row')}"
+    number = f"{'at least ' if len(listed) >= MAX_PROBLEMS else ''}{counted(len(problems), 'row')}"
     return f"{number}: {', '.join(problem['where'] for problem in problems[:5])}{more}"

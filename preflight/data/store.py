@@ -24,7 +24,7 @@ from preflight.data.render import Rules
 from preflight.findings import not_available
 from preflight.model import files
 
-VERSION = 4  # raise it whenever the same input would give other files
+VERSION = 5  # raise it whenever the same input would give other files
 
 DATA = pa.schema(
     [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32()), ("row", pa.int64())]
@@ -50,6 +50,8 @@ PROFILE = pa.schema(
         ("chars", pa.int32()),  # characters of the rendered text
         ("said", pa.int32()),  # characters of it that the assistant says
         ("script", pa.string()),  # of the last message: Latin, Cyrillic, Han, …, or code
+        ("asks_nothing", pa.bool_()),  # a user's turn is blank
+        ("declines", pa.bool_()),  # the last answer begins as one that turns the user down
         ("flags", pa.int64()),  # a bit for each of `fidelity.FLAGS` that is set
     ]
 )

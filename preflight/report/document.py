@@ -157,17 +157,14 @@ def _data_pictures(config: Config) -> dict[str, Any]:
 
 
 def _label_view(config: Config, train: Any, examples: int = 3) -> list[dict[str, Any]]:
-    from itertools import groupby
-
-    from preflight.data.label import IGNORE
+    from preflight.data.pieces import pieces
     from preflight.model.tokenizer import load_tokenizer
 
-    decode = load_tokenizer(config).hf.decode
+    backend = load_tokenizer(config).backend
     view = []
     for index in range(0, train.rows, max(train.rows // examples, 1)):
         row = train.examples[index]
-        pairs = zip(row["input_ids"], row["labels"], strict=True)
-        groups = groupby(pairs, key=lambda pair: pair[1] != IGNORE)
-        pieces = [{"text": decode([token for token, _ in group]), "supervised": bool(kept)} for kept, group in groups]
-        view.append({"row": row["row"], "pieces": pieces})
+        parts = pieces(row["input_ids"], row["labels"], backend)
+        shown = [{"text": piece.text, "supervised": piece.supervised} for piece in parts]
+        view.append({"row": row["row"], "pieces": shown})
     return view[:examples]

@@ -1,6 +1,8 @@
-"""DATA-101: every row has one and the same known shape."""
+"""DATA-101: every row has one and the same known shape. What is said of a single row is in tests/preflight/data."""
 
 import pytest
+
+from preflight.checks.data_format.consistent_format import _fault
 
 CODE = "DATA-101"
 
@@ -17,65 +19,65 @@ def turn(said_by, value="Hi"):
     return {"from": said_by, "value": value}
 
 
-CALL = [{"type": "function", "function": {"name": "f", "arguments": {}}}]
-PART = {"type": "text", "text": "Hi"}
-
+CHAT = [user(), said()]
 WRONG = [
-    # row                                                      in the message
-    (
-        {"messages": [user(role="bot"), said()]},
-        "messages[0].role must be one of system, developer, user, assistant, tool",
-    ),
-    ({"messages": [user(role=None), said()]}, "messages[0].role must be one of"),
-    ({"messages": [user(), {"content": "Hi"}]}, "messages[1].role must be one of"),
-    ({"messages": [user(5), said()]}, "messages[0].content must be text, it is 5"),
-    ({"messages": [user(), said(None)]}, "messages[1].content must be text, it is None"),
-    ({"messages": []}, "messages must be a list of at least one message, it is []"),
-    ({"messages": "Hi"}, "messages must be a list of at least one message, it is 'Hi'"),
-    ({"messages": ["Hi"]}, "messages[0] must be an object with role and content, it is 'Hi'"),
-    ({"messages": [user([{"type": "image", "image": "x"}]), said()]}, "images and audio aren't supported"),
-    ({"messages": [user([PART, "Hi"]), said()]}, "messages[0].content has a part that isn't text: 'Hi'"),
-    ({"messages": [user(), said()], "tools": "[{"}, "tools is text that isn't JSON"),
-    ({"messages": [user(), said()], "tools": 5}, "tools must be a list, it is 5"),
-    ({"messages": [user(), said()], "chat_template_kwargs": "x"}, "chat_template_kwargs must be an object, it is 'x'"),
-    ({"conversations": [turn("human"), turn("alien")]}, "conversations[1].from must be one of human, gpt,"),
-    ({"conversations": [turn("human", None), turn("gpt")]}, "conversations[0].value must be text, it is None"),
-    ({"conversations": [turn(["gpt"])]}, "conversations[0].from must be one of"),
-    ({"prompt": "Hi", "completion": ["Hello."]}, "prompt must be a list of at least one message, it is 'Hi'"),
-    ({"prompt": "Hi", "completion": None}, "completion must be text, it is None"),
-    ({"instruction": "Hi", "output": 5}, "output must be text, it is 5"),
-]
-UNKNOWN = [
-    ({"prompt": "Hi", "answer": "x"}, "columns: prompt, answer; it would be prompt-completion with completion added"),
-    ({"instruction": "Hi", "input": ""}, "it would be alpaca with output added"),
-    ({"question": "Hi", "reply": "x"}, "known shapes: messages (messages); sharegpt (conversations)"),
-    ({}, "columns: none; known shapes"),
-    ({"text": 5}, "text must be text, it is 5"),
+    # row                                                 in the message                                the fix
+    ({"messages": [user(role="bot"), said()]}, "role must be one of system", "Rename bot to assistant."),
+    ({"messages": [user(role="User"), said()]}, "role must be one of system", "Rename User to user."),
+    ({"messages": [user(5), said()]}, "messages[0].content must be text, it is 5", "Convert or delete these rows."),
+    ({"messages": []}, "messages must be a list of at least one message", "Convert or delete these rows."),
+    ({"conversations": [turn("human"), {"form": "gpt"}]}, "from must be one of", "Rename the key form to from."),
+    ({"messages": CHAT, "images": ["x.png"]}, "images, audio or video (column images) is not supp", "Supported are"),
+    ({"prompt": "?", "chosen": "a", "rejected": "b"}, "preference and reward data (chosen, rejected)", "Supported are"),
 ]
 
 
-@pytest.mark.parametrize("cases", [WRONG, UNKNOWN], ids=["broken shapes", "unknown shapes"])
-def test_each_wrong_row_is_found(project, expect, cases):
-    project.rows([row for row, _ in cases])
+def test_each_fault_is_found(project, expect):
+    project.rows([row for row, *_ in WRONG])
     findings = expect(CODE, "failed")
 
-    assert len(findings) == len(cases)
-    for line, (finding, (_, message)) in enumerate(zip(findings, cases, strict=True), 1):
+    assert len(findings) == len(WRONG)
+    for line, (finding, (_, message, fix)) in enumerate(zip(findings, WRONG, strict=True), 1):
         assert finding["where"] == f"train.jsonl:{line}"
         assert message in finding["message"]
-        assert finding["fix"]
+        assert finding["fix"].startswith(fix)
 
 
 def test_one_fault_in_many_rows_is_one_finding(project, expect):
-    project.rows([{"messages": [user(), said()]}, *[{"messages": [user(role="bot"), said()]}] * 7])
+    wrong = [{"messages": [user()] * index + [user(role="bot"), said()]} for index in range(7)]
+    project.rows([{"messages": CHAT}, *wrong])
     (finding,) = expect(CODE, "failed")
 
-    assert finding["message"].endswith("it is 'bot' (7 rows)")
     assert finding["where"] == "train.jsonl:2"
+    assert finding["observed"].startswith("7 rows: train.jsonl:2, train.jsonl:3,")
+
+
+def test_an_unknown_shape_is_one_finding_that_shows_the_first_row(project, expect):
+    project.rows([{"question": f"Say {number}.", "reply": "x"} for number in range(250)] + [{"frage": "Hi"}])
+    (finding,) = expect(CODE, "failed")
+
+    assert finding["message"] == "no known shape: question: 'Say 0.', reply: 'x'"
+    assert finding["observed"].startswith("at least 200 rows: train.jsonl:1, ")
+    assert finding["fix"].startswith("Rename question to prompt and rename reply to completion")
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("messages[0].role must be one of a, it is 'x'", "messages[9].role must be one of a, it is 'y'", True),
+        ("no known shape: a: 1", "no known shape: b: 2", True),
+        ("messages[0].role must be one of a, it is 'x'", "messages[0].content must be text, it is 'x'", False),
+        ("tools must be a list, it is 5", "messages must be a list, it is 5", False),
+    ],
+)
+def test_faults_are_told_apart_by_what_is_wrong_and_not_by_where(one, other, same):
+    first, second = ({"problem": text, "fix": "", "where": "x"} for text in (one, other))
+
+    assert (_fault(first) == _fault(second)) is same
 
 
 def test_mixed_shapes_are_found(project, expect):
-    project.rows([{"messages": [user(), said()]}] * 3 + [{"text": "Hi"}, {"instruction": "a", "output": "b"}])
+    project.rows([{"messages": CHAT}] * 3 + [{"text": "Hi"}, {"instruction": "a", "output": "b"}])
     (finding,) = expect(CODE, "failed")
 
     assert finding["message"] == "train mixes shapes: 3 messages, 1 text, 1 alpaca"
@@ -83,12 +85,11 @@ def test_mixed_shapes_are_found(project, expect):
     assert finding["fix"] == "Convert the 2 other rows to messages."
 
 
-@pytest.mark.parametrize("format, row", [("alpaca", {"text": "Hi"})])
-def test_rows_without_the_columns_of_the_format_are_found(project, expect, format, row):
-    project.rows([row])
-    project.set(data={"format": format})
+def test_rows_without_the_columns_of_the_format_are_found(project, expect):
+    project.rows([{"text": "Hi"}])
+    project.set(data={"format": "alpaca"})
 
-    assert f"which the shape {format} needs" in expect(CODE, "failed")[0]["message"]
+    assert "which the shape alpaca needs" in expect(CODE, "failed")[0]["message"]
 
 
 def test_wrong_validation_rows_are_found(project, expect):
@@ -97,36 +98,32 @@ def test_wrong_validation_rows_are_found(project, expect):
     assert [finding["where"] for finding in expect(CODE, "failed")] == ["validation.jsonl:2"]
 
 
+CALL = {"type": "function", "function": {"name": "f", "arguments": {}}}
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
 SOUND = {
     "messages": [
-        {"messages": [user(), said()]},
-        {"messages": [{"role": "developer", "content": "Be brief."}, user(), said()], "id": 5},
-        {"messages": [user([PART, PART]), said([PART])]},
-        {"messages": [user(), said(None, tool_calls=CALL), user("1", "tool"), said()], "tools": [{"name": "f"}]},
-        {"messages": [user(), {"role": "assistant", "tool_calls": CALL}, user("1", "tool"), said()], "tools": "[]"},
+        {"messages": CHAT},
+        {"messages": [{"role": "developer", "content": "Be brief."}, *CHAT], "id": 5},
+        {"messages": [user(), said(None, tool_calls=[CALL]), user("1", "tool"), said()], "tools": TOOLS},
         {"messages": [user(), said(tool_calls=None, name=None)], "tools": None},
-        {"messages": [user(""), said("")]},
-        {"messages": [user(), said()], "text": "a column beside it"},
-        {"messages": [user(), said()], "chat_template_kwargs": {"enable_thinking": False}},
+        {"messages": [user([{"type": "text", "text": "Hi"}]), said(reasoning_content="Hm.")]},
+        {"messages": CHAT, "text": "a column beside it", "images": []},
     ],
     "sharegpt": [
         {"conversations": [turn("system"), turn("human"), turn("gpt"), turn("tool"), turn("gpt")]},
-        {"conversations": [turn("user"), turn("assistant"), turn("observation"), turn("assistant")]},
-        {"conversations": [turn("gpt"), turn("human"), turn("gpt")]},
-        {"conversations": [user(), said()]},
+        {"conversations": [turn("human"), turn("function_call", '{"name": "f"}'), turn("observation"), turn("gpt")]},
+        {"conversations": [turn("human"), turn("gpt")], "system": "Be brief.", "tools": "[]"},
+        {"conversations": CHAT},
     ],
     "alpaca": [
         {"instruction": "Hi", "output": "x"},
-        {"instruction": "Hi", "input": "", "output": "x"},
-        {"instruction": "Hi", "input": "a", "output": "x", "system": "Be brief."},
-        {"instruction": "Hi", "input": None, "output": "x", "text": "the rendered example, as in the original data"},
+        {"instruction": "Hi", "input": None, "output": "x", "system": "Be brief.", "history": [["a", "b"]]},
     ],
     "prompt-completion": [
         {"prompt": "Hi", "completion": " x"},
         {"prompt": [user()], "completion": [said()]},
-        {"prompt": "", "completion": "x", "text": "a column beside it"},
     ],
-    "text": [{"text": "Hi"}, {"text": ""}, {"text": "x", "prompt": "Hi"}],
+    "text": [{"text": "Hi"}, {"text": "x", "prompt": "Hi"}],
 }
 
 

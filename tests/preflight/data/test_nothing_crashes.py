@@ -79,7 +79,7 @@ def judge(tiny, tmp_path_factory):
 
 # --- reading, without a tokenizer: fast enough for many ---------------------------------------------------------------
 
-often = settings(many, max_examples=1000)
+often = settings(many, max_examples=400)
 USER, ANSWER = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}
 CALL = {"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"x": {"type": "string"}}}}]

@@ -1,0 +1,152 @@
+from collections.abc import Set
+
+from preflight import Finding, check, report_findings
+from preflight.config import Config
+from preflight.data.label import IGNORE
+from preflight.data.store import Split
+from preflight.findings import counted
+from preflight.fixtures import Evidence
+from preflight.model import files
+from preflight.model.embeddings import trains, untrained
+from preflight.model.modules import ModuleTree
+from preflight.model.tokenizer import Tokenizer
+
+ITEM = "Special tokens correctly placed (BOS, EOS, pad)"
+SAMPLE = 2048  # rows whose tokens are looked up
+
+
+@check("TOK-117", "learned-tokens-trained", severity="required", section=1, item=ITEM)
+def special_tokens_that_are_learned_were_trained(
+    config: Config, train: Split, tokenizer: Tokenizer, module_tree: ModuleTree, evidence: Evidence
+) -> None:
+    """Special tokens that the model is to write have trained rows, or rows that this run trains.
+
+    What it checks: For each special token in what is supervised, its row of the embedding and the output layer: not
+    zero, not far shorter than the others, not their mean and not the same as other reserved tokens; and tokens that the
+    model's own tokenizer lacks. LoRA on other layers leaves these rows as they are.
+    Why it matters: Base models hold the tokens of chat templates without having trained them, and new tokens begin at
+    random. The model can hardly write such a token: it does not end its turns, or gradients are NaN.
+    How to fix: Use the instruct model, or a template with tokens that were trained; or train the rows with
+    `lora.trainable_token_indices`.
+    Evidence: unslothai/unsloth#658, meta-llama/llama3#77, huggingface/peft#2589, axolotl-ai-cloud/axolotl#1570.
+    Thresholds: a fifth of the usual length or of the usual distance from the mean.
+    """
+    learned, _ = _tokens(train, tokenizer)
+    bad = _untrained(config, tokenizer, module_tree.vocabulary, learned)
+    evidence(f"{counted(len(learned), 'special token')} learned, {len(bad)} untrained", untrained=bad)
+    why = "The model can hardly write these tokens, and LoRA leaves their rows as they are."
+    report_findings(_findings(config, tokenizer, bad, "learned", why))
+
+
+@check("TOK-118", "read-tokens-trained", severity="recommended", section=1, item=ITEM)
+def special_tokens_that_are_read_were_trained(
+    config: Config, train: Split, tokenizer: Tokenizer, module_tree: ModuleTree, evidence: Evidence
+) -> None:
+    """Special tokens that the model only reads have trained rows, or rows that this run trains.
+
+    What it checks: The same as TOK-117, for special tokens that stand in the prompts and are not supervised.
+    Why it matters: The markers of the turns mean nothing to the model, whose layers have to make up for it.
+    How to fix: Use the instruct model, a template with tokens that were trained, or `lora.trainable_token_indices`.
+    Evidence: unslothai/unsloth#915, meta-pytorch/torchtune#2429.
+    """
+    learned, read = _tokens(train, tokenizer)
+    bad = _untrained(config, tokenizer, module_tree.vocabulary, read - learned)
+    evidence(f"{counted(len(read - learned), 'special token')} only read, {len(bad)} untrained", untrained=bad)
+    report_findings(_findings(config, tokenizer, bad, "read", "The markers of the turns mean nothing to the model."))
+
+
+@check("TOK-119", "ids-in-embedding", severity="required", section=1, item=ITEM, waivable=False)
+def every_id_has_a_row_in_the_embedding(
+    train: Split, tokenizer: Tokenizer, module_tree: ModuleTree, evidence: Evidence
+) -> None:
+    """Every id that is fed is below the number of rows of the embedding.
+
+    What it checks: The ids of all prepared rows, and BOS and EOS. The pad token is judged by TOK-101.
+    Why it matters: A GPU stops at such an id with a device-side assert and a misleading trace; elsewhere another row is
+    read.
+    How to fix: Use tokens that the model has, or resize its embedding, save it and train the new rows.
+    Evidence: meta-llama/llama-cookbook#189, huggingface/tokenizers#1609, huggingface/transformers#24698.
+    """
+    rows = module_tree.vocabulary
+    known = tokenizer.backend.get_vocab_size(True)
+    evidence(f"{known:,} tokens, {rows:,} rows", tokens=known, rows=rows)
+    if known <= rows:
+        return
+    import pyarrow.compute as pc
+
+    added = {str(token): number for number, token in tokenizer.hf.added_tokens_decoder.items()}
+    bad = {number: text for text, number in added.items() if number >= rows}
+    own = (tokenizer.hf.bos_token_id, tokenizer.hf.eos_token_id)
+    highest = pc.max(pc.list_flatten(train.examples.data.column("input_ids"))).as_py() or 0
+    if highest < rows and not any(number is not None and number >= rows for number in own):
+        return
+    report_findings(
+        [
+            Finding(
+                f"the data holds tokens with ids from {rows:,} on, for which the model has no embedding",
+                observed=f"{', '.join(sorted(bad.values())) or highest}; highest id {highest:,}",
+                expected=f"ids below {rows:,}",
+                why="Training stops at the first such token, on a GPU with a misleading error.",
+                fix="Use tokens that the model has; or resize its embedding "
+                f"(resize_token_embeddings({known}, pad_to_multiple_of=64)), save it, and train the new rows with "
+                "lora.trainable_token_indices.",
+            )
+        ]
+    )
+
+
+def _tokens(train: Split, tokenizer: Tokenizer) -> tuple[set[int], set[int]]:
+    """The added tokens in the labels and in the ids of the first rows."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    table = train.examples.data.slice(0, SAMPLE)
+    labels, ids = (
+        set(np.unique(pc.list_flatten(table.column(name)).to_numpy()).tolist()) for name in ("labels", "input_ids")
+    )
+    added = set(tokenizer.hf.added_tokens_decoder)
+    return (labels - {IGNORE}) & added, ids & added
+
+
+def _untrained(config: Config, tokenizer: Tokenizer, vocabulary: int, ids: set[int]) -> dict[str, str]:
+    """Those of the tokens whose rows neither were trained nor will be, and what shows it."""
+    added = {number: str(token) for number, token in tokenizer.hf.added_tokens_decoder.items()}
+    bad: dict[str, str] = {}
+    for number, rows in untrained(config, vocabulary, ids, added).items():
+        if left := [row for row in rows if not trains(config, number, row.tensor)]:
+            bad[added[number]] = f"{left[0].reason} ({left[0].tensor})"
+    new = _new(config, {added[number] for number in ids})
+    for number in ids:
+        if added[number] in new and not trains(config, number, "embed_tokens"):
+            bad.setdefault(added[number], "the model's own tokenizer lacks it")
+    return bad
+
+
+def _findings(config: Config, tokenizer: Tokenizer, bad: dict[str, str], how: str, why: str) -> list[Finding]:
+    if not bad:
+        return []
+    ids = sorted(tokenizer.hf.convert_tokens_to_ids(list(bad)))
+    return [
+        Finding(
+            f"{', '.join(bad)} {'is' if len(bad) == 1 else 'are'} {how}, but never trained",
+            where=config.where("model.name_or_path"),
+            observed="; ".join(f"{token}: {reason}" for token, reason in bad.items()),
+            expected="rows that were trained, or that this run trains",
+            why=why,
+            fix=f"Use the instruct model, or set lora.trainable_token_indices: {ids}.",
+        )
+    ]
+
+
+def _new(config: Config, names: Set[str]) -> set[str]:
+    """Those of the tokens that the tokenizer in the model's own folder lacks; none if the run uses that one."""
+    own = files.folder_of(config) / "tokenizer.json"
+    if config.model.tokenizer is None or not own.is_file():
+        return set()
+    from tokenizers import Tokenizer as Backend
+
+    try:
+        backend = Backend.from_file(str(own))
+    except Exception:  # tokenizers raises plain Exception
+        return set()
+    return {name for name in names if backend.token_to_id(name) is None}

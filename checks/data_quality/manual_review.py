@@ -1,0 +1,134 @@
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from preflight import Finding, check, report_findings
+from preflight.config import Config
+from preflight.data.store import Prepared, Split
+from preflight.findings import counted
+from preflight.fixtures import Evidence
+from preflight.review import record, sample
+from preflight.review.record import Data, Record, RecordError
+
+SHOWN = 10  # rows that a finding names
+WHY = "Only a reader sees that an answer is wrong, or answers another question; the model learns to write it."
+
+
+@check(
+    "DATA-110",
+    "manual-review",
+    severity="recommended",
+    section=1,
+    item="Quality review: manually reviewed 50-100 random samples",
+    thresholds={"min_reviewed": 50, "max_rejected": 0.1},
+)
+def someone_has_reviewed_a_random_sample_of_the_data(
+    config: Config, prepared: Prepared, train: Split, evidence: Evidence, limits: Any
+) -> None:
+    """Someone has looked at a random sample of this data and found it good.
+
+    What it checks: The record of `preflight review`, a file beside the config (`data.review` names another). It must be
+    of the present data; its rows must be those that its seed draws, since a sample chosen by hand says nothing about the
+    rest; at least `min_reviewed` of them (all, if the data has fewer, and half of what was drawn) must have a verdict,
+    and at most the share `max_rejected` may be rejected by anyone. A part that `data.validation_split` holds out counts
+    as the same data. Other settings, such as the learning rate, don't matter.
+    Why it matters: No check sees that an answer is wrong, in the wrong tone, or about something else. The model learns
+    to write it.
+    How to fix: Run `preflight review config.yaml`, which draws 50 rows and shows what the model will learn of each. Commit
+    the record with the config.
+    Evidence: the checklist, which asks for 50 to 100. If none of 50 is rejected, fewer than 1 row in 14 is bad, and if 6
+    are, more than 1 in 20 (Wilson's 95 % interval: up to 7.1 %, and from 5.6 %); hence `max_rejected`, which allows 5.
+    """
+    path = record.path_of(config)
+    fix = f"Run preflight review {config.path.name} and look at {{}} rows."
+    present = sample.data_of(config, prepared)
+    needed = min(int(limits.min_reviewed), present.rows)
+    try:
+        found = record.load(path)
+    except RecordError as error:
+        evidence("the record can't be read")
+        again = f"Restore {path.name} from version control, or delete it and run preflight review {config.path.name}."
+        report_findings(
+            [Finding(f"the record of the review can't be read: {error}", where=path.name, why=WHY, fix=again)]
+        )
+        return
+    evidence(record.summary(found), **_facts(found))
+    if found is None:
+        report_findings(
+            [
+                Finding(
+                    "nobody has reviewed a sample of the training data",
+                    where=config.where("data.train"),
+                    observed=f"no {path.name}",
+                    expected=f"{needed} of {counted(present.rows, 'row')} reviewed",
+                    why=WHY,
+                    fix=fix.format(needed),
+                )
+            ]
+        )
+    elif found.data.digest != present.digest:
+        report_findings([_other_data(found, present, path.name, fix.format(needed))])
+    else:
+        drawn = sample.draw(present, found.seed, sample.rows_of(config, prepared), len(found.sample))
+        report_findings(_judge(found, drawn, needed, limits.max_rejected, path.name, fix))
+
+
+def _facts(found: Record | None) -> dict[str, Any]:
+    if found is None:
+        return {"reviewed": 0}
+    people = [review.reviewer for review in found.reviews]
+    return {"reviewed": len(found.judged), "rejected": len(found.rejected), "drawn": len(found.sample), "by": people}
+
+
+def _other_data(found: Record, present: Data, name: str, fix: str) -> Finding:
+    return Finding(
+        f"the review is of other data: {'; '.join(record.differences(found.data, present))}",
+        where=name,
+        observed=record.summary(found),
+        why="What was reviewed is not what the model will learn.",
+        fix=fix,
+    )
+
+
+def _judge(found: Record, drawn: list[int], needed: int, max_rejected: float, name: str, fix: str) -> Iterator[Finding]:
+    """What is wrong with a record of the present data."""
+    strangers = [verdict.where for _, verdict in found.said() if verdict.verdict and verdict.row not in set(drawn)]
+    if strangers:
+        yield Finding(
+            f"{counted(len(strangers), 'verdict')} of rows that the seed {found.seed} does not draw",
+            where=name,
+            observed=_listed(strangers),
+            why="A sample chosen by hand says nothing about the other rows.",
+            fix=f"Take them out of {name}; preflight review draws the rows itself.",
+        )
+    reviewed = found.judged.intersection(drawn)
+    needed = max(needed, math.ceil(len(drawn) / 2))  # or which ones were looked at was a choice
+    if len(reviewed) < needed:
+        yield Finding(
+            f"too few rows are reviewed: {len(reviewed)} of {len(drawn)} drawn",
+            where=name,
+            observed=str(len(reviewed)),
+            expected=f"at least {needed}",
+            why=WHY,
+            fix=fix.format(f"{needed - len(reviewed)} more"),
+        )
+    rejected = {row: said for row, said in found.rejected.items() if row in reviewed}
+    if len(rejected) > max_rejected * len(reviewed):
+        yield Finding(
+            f"{len(rejected)} of {counted(len(reviewed), 'reviewed row')} are rejected",
+            where=next(iter(rejected.values()))[0][1].where,
+            observed=_listed([_told(said) for said in rejected.values()]),
+            expected=f"at most {max_rejected:.0%}",
+            why=f"About {len(rejected) / len(reviewed):.0%} of all rows must be expected to be as bad, and the model learns them.",
+            fix="Correct or delete these rows and all like them, then review a sample of the new data.",
+        )
+
+
+def _told(said: list[tuple[str, record.Verdict]]) -> str:
+    comments = [f"{who}: {verdict.comment}" if verdict.comment else who for who, verdict in said]
+    return f"{said[0][1].where} ({'; '.join(comments)})"
+
+
+def _listed(places: list[str]) -> str:
+    rest = len(places) - SHOWN
+    return ", ".join(places[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")

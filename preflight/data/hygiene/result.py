@@ -1,0 +1,124 @@
+"""What the hygiene pass found, kept beside the prepared data of its split."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from preflight.findings import Finding, counted
+
+VERSION = 1  # raise it whenever the same text would be judged otherwise
+NAME = "hygiene.parquet"
+EXCERPTS = 40  # of one kind and variety; counts are of all rows
+PLACES = 5  # rows that a finding names
+
+HITS = pa.schema(
+    [
+        ("row", pa.int64()),  # index among all rows of the split's files
+        ("where", pa.string()),  # file:line
+        ("kind", pa.string()),
+        ("what", pa.string()),  # which variety of the kind
+        ("turn", pa.int32()),  # index of the message
+        ("text", pa.string()),  # an excerpt; secrets and personal data are masked
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One place where something was found: the columns of HITS."""
+
+    row: int
+    where: str
+    kind: str
+    what: str
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Hygiene:
+    """What the pass over a split found.
+
+    Attributes:
+        rows: Rows that were looked at.
+        kinds: Rows with a kind of fault, by kind.
+        varieties: Rows with a variety of it, by kind and variety.
+        found: The first EXCERPTS places of each kind and variety, in the order of the rows.
+    """
+
+    rows: int
+    kinds: Mapping[str, int]
+    varieties: Mapping[str, Mapping[str, int]]
+    found: Sequence[Hit]
+
+    def count(self, kind: str, *what: str) -> int:
+        """Rows with this kind of fault; with names, the sum of these varieties."""
+        return sum(self.varieties.get(kind, {}).get(name, 0) for name in what) if what else self.kinds.get(kind, 0)
+
+    def hits(self, kind: str, *what: str) -> list[Hit]:
+        """The first places with this kind of fault, or with these varieties of it."""
+        return [hit for hit in self.found if hit.kind == kind and (not what or hit.what in what)]
+
+    def share(self, kind: str, *what: str) -> float:
+        return self.count(kind, *what) / max(self.rows, 1)
+
+    def seen(self, kind: str, *what: str) -> str:
+        """In words, for the evidence: `3 of 999 rows`."""
+        return f"{self.count(kind, *what):,} of {counted(self.rows, 'row')}"
+
+    def finding(self, kind: str, *what: str, message: str, expected: str, why: str, fix: str) -> Finding:
+        """One finding about all rows with this kind of fault: how many, the first places, an excerpt of each variety.
+
+        Args:
+            kind: The kind of fault.
+            what: Only these varieties.
+            message: What is wrong; `{rows}` in it becomes the number of rows.
+            expected: What was expected.
+            why: What happens to the run.
+            fix: What to do; `{rows}` likewise.
+        """
+        hits = self.hits(kind, *what)
+        rows = self.count(kind, *what)
+        examples = {hit.what: hit for hit in reversed(hits)}.values()
+        named = sorted(examples, key=lambda hit: -self.varieties[kind][hit.what])[:3]
+        shown = "; ".join(f"{hit.where}: {hit.text}" for hit in named)
+        places = list(dict.fromkeys(hit.where for hit in hits))
+        others = f"; also {', '.join(places[1:PLACES])}" if rows > len(named) and len(places) > 1 else ""
+        number = counted(rows, "row")
+        return Finding(
+            f"{message.format(rows=number)} of {self.rows:,} ({rows / max(self.rows, 1):.1%})",
+            where=places[0] if places else None,
+            observed=shown + others,
+            expected=expected,
+            why=why,
+            fix=fix.format(rows=f"these {number}" if rows > 1 else "this row"),
+        )
+
+
+def write(hygiene: Hygiene, folder: Path) -> None:
+    """Keep it; whole or not at all."""
+    known = {"version": VERSION, "rows": hygiene.rows, "kinds": hygiene.kinds, "varieties": hygiene.varieties}
+    schema = HITS.with_metadata({"preflight": json.dumps(known)})
+    columns: Iterable[tuple[object, ...]] = zip(*map(astuple, hygiene.found), strict=True)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=False)]
+    table = pa.table(arrays, schema=schema) if arrays else schema.empty_table()
+    temporary = folder / f".{NAME}.{os.getpid()}"
+    pq.write_table(table, temporary)
+    temporary.replace(folder / NAME)
+
+
+def read(folder: Path) -> Hygiene | None:
+    """What was kept there; None if there is nothing, or what another version found."""
+    try:
+        table = pq.read_table(folder / NAME)
+        known = json.loads(table.schema.metadata[b"preflight"])
+        if known["version"] != VERSION:
+            return None
+        return Hygiene(known["rows"], known["kinds"], known["varieties"], [Hit(**hit) for hit in table.to_pylist()])
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged: it is made anew
+        return None

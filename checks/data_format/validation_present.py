@@ -86,6 +86,7 @@ def validation_is_neither_too_small_nor_too_large(
     if not few and not thin and share <= limits.max_share:
         return
     small = few or thin
+    files = ("data.train", "data.validation") if small else ("data.validation", "data.train")
     wanted = share_to_hold_out(total)
     better = round(total * wanted)
     split = config.data.validation_split is not None
@@ -102,7 +103,7 @@ def validation_is_neither_too_small_nor_too_large(
                 else "These rows are lost to training.",
                 fix=f"Set data.validation_split: {wanted} (about {better} rows)."
                 if split
-                else f"Move {abs(better - rows)} rows from {'data.train to data.validation' if small else 'data.validation to data.train'}.",
+                else f"Move {abs(better - rows):,} rows from {files[0]} to {files[1]}.",
             )
         ]
     )

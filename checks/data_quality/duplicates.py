@@ -133,9 +133,7 @@ def near_duplicates(split: Split) -> Any:
 
 
 def _one_by_one(pairs: Iterable[tuple[str, str]], words: str) -> Iterator[Finding]:
-    return (
-        Finding(f"{words} {original}", where=where, why=WHY, fix="Delete this row.") for where, original in pairs
-    )
+    return (Finding(f"{words} {original}", where=where, why=WHY, fix="Delete this row.") for where, original in pairs)
 
 
 def _in_words(pairs: list[tuple[str, str]]) -> str:

@@ -55,5 +55,7 @@ def _absent(declared: Mapping[str, Mapping[str, Slice]], config: Config, least: 
                 why="What the model never saw it does by chance."
                 if split == "train"
                 else "Whether the model does it stays unknown.",
-                fix=f"Correct the name of the column in {key}." if columns else f"Add examples of it to the {split} data.",
+                fix=f"Correct the name of the column in {key}."
+                if columns
+                else f"Add examples of it to the {split} data.",
             )

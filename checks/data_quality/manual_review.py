@@ -28,59 +28,56 @@ def someone_has_reviewed_a_random_sample_of_the_data(
     """Someone has looked at a random sample of this data and found it good.
 
     What it checks: The record of `preflight review`, a file beside the config (`data.review` names another). It must be
-    of the present data; its rows must be those that its seed draws, since a sample chosen by hand says nothing about the
-    rest; at least `min_reviewed` of them (all, if the data has fewer, and half of what was drawn) must have a verdict,
-    and at most the share `max_rejected` may be rejected by anyone. A part that `data.validation_split` holds out counts
-    as the same data. Other settings, such as the learning rate, don't matter.
+    of the present data, whatever the other settings; its rows must be those that its seed draws, since a sample chosen
+    by hand says nothing about the rest; at least `min_reviewed` of them (all, if the data has fewer) and half of what
+    was drawn must have a verdict; and at most the share `max_rejected` of them may be rejected by anyone. What
+    `data.validation_split` holds out counts as the same data.
     Why it matters: No check sees that an answer is wrong, in the wrong tone, or about something else. The model learns
     to write it.
-    How to fix: Run `preflight review config.yaml`, which draws 50 rows and shows what the model will learn of each. Commit
-    the record with the config.
-    Evidence: the checklist, which asks for 50 to 100. If none of 50 is rejected, fewer than 1 row in 14 is bad, and if 6
-    are, more than 1 in 20 (Wilson's 95 % interval: up to 7.1 %, and from 5.6 %); hence `max_rejected`, which allows 5.
+    How to fix: Run `preflight review config.yaml`, which draws 50 rows and shows what the model will learn of each.
+    Commit the record with the config.
+    Evidence: the checklist, which asks for 50 to 100. By Wilson's 95 % interval fewer than 1 row in 14 is bad if none
+    of 50 is rejected, and more than 1 in 20 if 6 are; hence `max_rejected`, which allows 5.
     """
     path = record.path_of(config)
-    fix = f"Run preflight review {config.path.name} and look at {{}} rows."
-    present = sample.data_of(config, prepared)
-    needed = min(int(limits.min_reviewed), present.rows)
     try:
         found = record.load(path)
     except RecordError as error:
         evidence("the record can't be read")
-        again = f"Restore {path.name} from version control, or delete it and run preflight review {config.path.name}."
-        report_findings(
-            [Finding(f"the record of the review can't be read: {error}", where=path.name, why=WHY, fix=again)]
-        )
+        fix = f"Restore {path.name} from version control, or delete it and run preflight review {config.path.name}."
+        report_findings([Finding(f"the record of the review can't be read: {error}", path.name, why=WHY, fix=fix)])
         return
-    evidence(record.summary(found), **_facts(found))
+    people = [review.reviewer for review in found.reviews] if found else []
+    evidence(record.summary(found), reviewed=len(found.judged) if found else 0, by=people)
+    present = sample.data_of(config, prepared)
+    needed = min(int(limits.min_reviewed), present.rows)
+    if found is None or found.data.digest != present.digest:
+        report_findings([_not_of_this_data(found, present, needed, config)])
+        return
+    drawn = sample.draw(present, found.seed, sample.rows_of(config, prepared), len(found.sample))
+    needed = max(needed, math.ceil(len(drawn) / 2))  # or which of them were looked at was a choice
+    reviewed = found.judged.intersection(drawn)
+    report_findings(
+        [
+            *_strangers(found, drawn, path.name),
+            *_too_few(len(reviewed), needed, len(drawn), config),
+            *_rejected(found, reviewed, limits.max_rejected),
+        ]
+    )
+
+
+def _not_of_this_data(found: Record | None, present: Data, needed: int, config: Config) -> Finding:
+    name = record.path_of(config).name
+    fix = f"Run preflight review {config.path.name} and look at {counted(needed, 'row')}."
     if found is None:
-        report_findings(
-            [
-                Finding(
-                    "nobody has reviewed a sample of the training data",
-                    where=config.where("data.train"),
-                    observed=f"no {path.name}",
-                    expected=f"{needed} of {counted(present.rows, 'row')} reviewed",
-                    why=WHY,
-                    fix=fix.format(needed),
-                )
-            ]
+        return Finding(
+            "nobody has reviewed a sample of the training data",
+            where=config.where("data.train"),
+            observed=f"no {name}",
+            expected=f"{needed} of {counted(present.rows, 'row')} reviewed",
+            why=WHY,
+            fix=fix,
         )
-    elif found.data.digest != present.digest:
-        report_findings([_other_data(found, present, path.name, fix.format(needed))])
-    else:
-        drawn = sample.draw(present, found.seed, sample.rows_of(config, prepared), len(found.sample))
-        report_findings(_judge(found, drawn, needed, limits.max_rejected, path.name, fix))
-
-
-def _facts(found: Record | None) -> dict[str, Any]:
-    if found is None:
-        return {"reviewed": 0}
-    people = [review.reviewer for review in found.reviews]
-    return {"reviewed": len(found.judged), "rejected": len(found.rejected), "drawn": len(found.sample), "by": people}
-
-
-def _other_data(found: Record, present: Data, name: str, fix: str) -> Finding:
     return Finding(
         f"the review is of other data: {'; '.join(record.differences(found.data, present))}",
         where=name,
@@ -90,36 +87,40 @@ def _other_data(found: Record, present: Data, name: str, fix: str) -> Finding:
     )
 
 
-def _judge(found: Record, drawn: list[int], needed: int, max_rejected: float, name: str, fix: str) -> Iterator[Finding]:
-    """What is wrong with a record of the present data."""
-    strangers = [verdict.where for _, verdict in found.said() if verdict.verdict and verdict.row not in set(drawn)]
-    if strangers:
+def _too_few(reviewed: int, needed: int, drawn: int, config: Config) -> Iterator[Finding]:
+    if reviewed < needed:
         yield Finding(
-            f"{counted(len(strangers), 'verdict')} of rows that the seed {found.seed} does not draw",
+            f"too few rows are reviewed: {reviewed} of {drawn} drawn",
+            where=record.path_of(config).name,
+            observed=str(reviewed),
+            expected=f"at least {needed}",
+            why=WHY,
+            fix=f"Run preflight review {config.path.name} and look at {counted(needed - reviewed, 'more row')}.",
+        )
+
+
+def _strangers(found: Record, drawn: list[int], name: str) -> Iterator[Finding]:
+    places = [verdict.where for _, verdict in found.said() if verdict.verdict and verdict.row not in drawn]
+    if places:
+        yield Finding(
+            f"{counted(len(places), 'verdict')} of rows that the seed {found.seed} does not draw",
             where=name,
-            observed=_listed(strangers),
+            observed=_listed(places),
             why="A sample chosen by hand says nothing about the other rows.",
             fix=f"Take them out of {name}; preflight review draws the rows itself.",
         )
-    reviewed = found.judged.intersection(drawn)
-    needed = max(needed, math.ceil(len(drawn) / 2))  # or which ones were looked at was a choice
-    if len(reviewed) < needed:
-        yield Finding(
-            f"too few rows are reviewed: {len(reviewed)} of {len(drawn)} drawn",
-            where=name,
-            observed=str(len(reviewed)),
-            expected=f"at least {needed}",
-            why=WHY,
-            fix=fix.format(f"{needed - len(reviewed)} more"),
-        )
+
+
+def _rejected(found: Record, reviewed: set[int], limit: float) -> Iterator[Finding]:
     rejected = {row: said for row, said in found.rejected.items() if row in reviewed}
-    if len(rejected) > max_rejected * len(reviewed):
+    if len(rejected) > limit * len(reviewed):
+        share = len(rejected) / len(reviewed)
         yield Finding(
             f"{len(rejected)} of {counted(len(reviewed), 'reviewed row')} are rejected",
             where=next(iter(rejected.values()))[0][1].where,
             observed=_listed([_told(said) for said in rejected.values()]),
-            expected=f"at most {max_rejected:.0%}",
-            why=f"About {len(rejected) / len(reviewed):.0%} of all rows must be expected to be as bad, and the model learns them.",
+            expected=f"at most {limit:.0%}",
+            why=f"About {share:.0%} of all rows are likely to be as bad, and the model learns to write them.",
             fix="Correct or delete these rows and all like them, then review a sample of the new data.",
         )
 

@@ -46,33 +46,59 @@ def there_are_enough_examples_to_learn_the_task(config: Config, train: Split, ev
 
 
 @check("DATA-103", "dataset-size", severity="recommended", section=1, item="Dataset size guidelines: recommended")
-def the_number_of_examples_is_in_the_useful_range(config: Config, train: Split, evidence: Evidence) -> None:
-    """The number of examples is in the range that pays off for the task type.
+def there_are_as_many_examples_as_recommended(config: Config, train: Split, evidence: Evidence) -> None:
+    """There are at least as many examples as are recommended for the task type.
 
-    What it checks: Training examples, copies counted once, against the checklist's recommended and maximum useful size
-    for `task.type`.
-    Why it matters: Below it results are fragile; above it more rows cost time and add little.
-    How to fix: Add varied examples; above the range, choose the best instead of all.
-    Evidence: the checklist's size table.
+    What it checks: Training examples, copies counted once, against the checklist's recommended size for `task.type`.
+    Why it matters: Below it results are fragile: they vary with every seed and every choice of rows.
+    How to fix: Add varied examples, as many as the finding says.
+    Evidence: the checklist's size table: 500 for style transfer and classification, 5,000 for instruction following,
+    question answering and reasoning, 10,000 for domain knowledge, 20,000 for code.
     """
-    _, low, high = SIZES[config.task.type]
+    recommended = SIZES[config.task.type][1]
     count, told = _different(train)
-    evidence(f"{told}, {low:,} to {high:,} pay off", rows=train.rows, different=count, recommended=low, maximum=high)
-    if low <= count <= high:
-        return
-    few = count < low
-    report_findings(
-        [
-            Finding(
-                f"{told} are {'fewer than recommended' if few else 'more than is useful'} for {config.task.type}",
-                where=config.where("data.train"),
-                observed=f"{count:,}",
-                expected=f"{low:,} to {high:,}",
-                why="Results vary with every seed." if few else "The rest costs GPU hours and adds little.",
-                fix=f"Add {counted(low - count, 'varied example')}." if few else f"Keep the best {high:,}.",
-            )
-        ]
-    )
+    evidence(f"{told}, recommended {recommended:,}", rows=train.rows, different=count, recommended=recommended)
+    if count < recommended:
+        report_findings(
+            [
+                Finding(
+                    f"{told} are fewer than recommended for {config.task.type}",
+                    where=config.where("data.train"),
+                    observed=f"{count:,}",
+                    expected=f"at least {recommended:,}",
+                    why="Results vary with every seed.",
+                    fix=f"Add {counted(recommended - count, 'varied example')}.",
+                )
+            ]
+        )
+
+
+@check("DATA-117", "dataset-maximum", severity="advice", section=1, item="Dataset size guidelines: maximum useful")
+def there_are_no_more_examples_than_are_useful(config: Config, train: Split, evidence: Evidence) -> None:
+    """There are no more examples than are useful for the task type.
+
+    What it checks: Training examples, copies counted once, against the checklist's maximum useful size for `task.type`.
+    Why it matters: Beyond it more rows cost time and add little.
+    How to fix: Choose the best and most varied rows instead of all.
+    Evidence: the checklist's size table: 5,000 for style transfer and classification, 50,000 for instruction following,
+    question answering and reasoning, 100,000 for domain knowledge, 500,000 for code.
+    """
+    maximum = SIZES[config.task.type][2]
+    count, told = _different(train)
+    evidence(f"{told}, up to {maximum:,} are useful", rows=train.rows, different=count, maximum=maximum)
+    if count > maximum:
+        report_findings(
+            [
+                Finding(
+                    f"{told} are more than is useful for {config.task.type}",
+                    where=config.where("data.train"),
+                    observed=f"{count:,}",
+                    expected=f"at most {maximum:,}",
+                    why="The rest costs GPU hours and adds little.",
+                    fix=f"Keep the best {maximum:,}.",
+                )
+            ]
+        )
 
 
 def _different(train: Split) -> tuple[int, str]:

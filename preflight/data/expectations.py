@@ -57,14 +57,27 @@ def unmet(expected: Iterable[Expected], profile: Any) -> Iterator[Finding]:
             )
 
 
-def with_shares(profile: Any) -> Any:
-    """The profile as expectations see it, with two columns that set a row beside all others.
+def lengths(profile: Any) -> tuple[Any, Any]:
+    """Tokens of each example's prompt and of its answers, before truncation.
 
-    `token_share` is the row's part of all tokens that are fed; `task_ratio` is how often its task stands, measured by
-    the commonest task, and null without `data.task_field`.
+    Where all of an example is learned, its characters tell about how much of it is the assistant's.
+    """
+    estimated = profile["length"] * profile["said"] / profile["chars"].clip(lower=1)
+    answers = profile["answer"].where(profile["answer"] < profile["length"], estimated).round().astype(int)
+    return profile["length"] - answers, answers
+
+
+def with_more(profile: Any) -> Any:
+    """The profile as expectations see it: with four columns that follow from the others.
+
+    `prompt_tokens` and `answer_tokens` are those of `lengths`. `token_share` is the row's part of all tokens that are
+    fed. `task_ratio` is how often its task stands, measured by the commonest task; null without `data.task_field`.
     """
     counts = profile["task"].value_counts()
+    prompts, answers = lengths(profile)
     return profile.assign(
+        prompt_tokens=prompts,
+        answer_tokens=answers,
         token_share=profile["kept"] / max(int(profile["kept"].sum()), 1),
         task_ratio=profile["task"].map(counts / counts.max() if len(counts) else {}).astype(float),
     )
@@ -98,7 +111,7 @@ def validate(profile: Any, asked: Asked, folder: Path, *, data_docs: bool = Fals
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     suite = gx.ExpectationSuite(name="profile", expectations=made)
     _write(suite, folder / "expectations.json")
-    outcome = _run(gx, suite, with_shares(profile), folder / DOCS if data_docs else None)
+    outcome = _run(gx, suite, with_more(profile), folder / DOCS if data_docs else None)
     _write(outcome, folder / "expectations-result.json")
     for result in outcome.results:
         meta = result.expectation_config.meta

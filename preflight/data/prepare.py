@@ -26,7 +26,7 @@ from preflight.data import engine as engines
 from preflight.data import fidelity, label, layout, profile, similar, source, store
 from preflight.data.batch import Batch
 from preflight.data.engine import Engine
-from preflight.data.label import Labelled, Tokens
+from preflight.data.label import Tokens
 from preflight.data.problems import MAX_PROBLEMS
 from preflight.data.readers import Broken, Row
 from preflight.data.render import Rendered, RenderError, Rules

@@ -23,30 +23,29 @@ def table(batch: Batch, kept: Labelled, flags: Any, config: Config) -> pa.Table:
         config: The run's config.
     """
     whole = batch.labelled
+    examples = batch.examples
     columns = {
         "row": batch.numbers,
         "where": [row.where for row in batch.rows],
-        "shape": [example.shape for example in batch.examples],
+        "shape": [example.shape for example in examples],
         "task": [source.task_of(row, config) for row in batch.rows],
-        "roles": ["".join([message["role"][0] for message in one.messages]) or "t" for one in batch.examples],
+        "roles": ["".join([message["role"][0] for message in one.messages]) or "t" for one in examples],
         "length": np.diff(whole.starts),
         "kept": np.diff(kept.starts),
         "answer": label.sums(whole.learned, whole.starts),
         "supervised": label.sums(kept.learned, kept.starts),
         "head": whole.heads,
         "example_hash": [digests.of_text(item.text) for item in batch.rendered],
-        "prompt_hash": [digests.of_words(source.asked(example)) for example in batch.examples],
-        "answer_hash": [digests.of_words(source.answered(example)) for example in batch.examples],
+        "prompt_hash": [digests.of_words(source.asked(example)) for example in examples],
+        "answer_hash": [digests.of_words(source.answered(example)) for example in examples],
         "ends_turn": whole.ends,
         "matches": whole.matches,
         "prefix_ok": [item.prefix_ok for item in batch.rendered],
         "chars": [len(item.text) for item in batch.rendered],
-        "said": [conversation.said(example) for example in batch.examples],
-        "script": scripts.of(
-            [one.messages[-1]["content"] if one.messages else one.completion for one in batch.examples]
-        ),
-        "asks_nothing": [slices.asks_nothing(example) for example in batch.examples],
-        "declines": [slices.declines(example) for example in batch.examples],
+        "said": [conversation.said(example) for example in examples],
+        "script": scripts.of([one.messages[-1]["content"] if one.messages else one.completion for one in examples]),
+        "asks_nothing": [slices.asks_nothing(example) for example in examples],
+        "declines": [slices.declines(example) for example in examples],
         "flags": flags,
     }
     return pa.table([pa.array(columns[name.name]).cast(name.type) for name in PROFILE], schema=PROFILE)

@@ -49,7 +49,7 @@ def asks_nothing(example: Example) -> bool:
     """Whether a user's turn, or the prompt of plain text, is blank."""
     if not example.messages:
         return example.shape != "text" and not example.prompt.strip()
-    return any([message["role"] == "user" and not message["content"].strip() for message in example.messages])
+    return any(message["role"] == "user" and not message["content"].strip() for message in example.messages)
 
 
 def declines(example: Example) -> bool:

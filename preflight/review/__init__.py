@@ -1,1 +1,1 @@
-"""Manual review: a person looks at a random sample of the training data, and the record says what they thought of it."""
+"""Manual review: a person looks at a random sample of the training data, and a record says what they thought."""

@@ -18,7 +18,7 @@ def review(path: Path, *, samples: int, seed: int | None, port: int, reviewer: s
     """Review until the reviewer is done or presses Ctrl-C.
 
     Returns:
-        0 when the reviewer is done; 1 if there is nothing to review or no place to do it, 4 if the config can't be read.
+        0 when the reviewer is done; 1 if there is nothing to review or no way to, 4 if the config can't be read.
     """
     from preflight.data.prepare import prepare
     from preflight.model.tokenizer import load_tokenizer
@@ -31,7 +31,8 @@ def review(path: Path, *, samples: int, seed: int | None, port: int, reviewer: s
     try:
         tokenizer = load_tokenizer(config)
         prepared = prepare(config, tokenizer, sys.stderr)
-        desk = open_desk(config, prepared, tokenizer, " ".join((reviewer or _name(config)).split()), samples, seed)
+        name = " ".join((reviewer or _name(config)).split())
+        desk = open_desk(config, prepared, tokenizer, reviewer=name, count=samples, seed=seed)
     except KeyboardInterrupt:
         return 130
     except NotAvailable as error:

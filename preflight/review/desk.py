@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,9 @@ class Desk:
             found = record.load(self.path)
             if found is not None and found.data.digest != self.empty.data.digest:
                 self.path.replace(self.path.with_suffix(f".{datetime.now():%Y%m%d-%H%M%S}.json"))
-            where = str(self.items[row].facts["where"])
-            record.save(record.give(self.record(), self.reviewer, row, where, verdict, comment), self.path)
+            where, now = self.items[row].facts["where"], datetime.now(UTC).replace(microsecond=0)
+            said = Verdict(row=row, where=where, verdict=verdict, comment=comment, at=now)
+            record.save(record.give(self.record(), self.reviewer, said), self.path)
 
     def said(self, row: int) -> tuple[Verdict | None, list[tuple[str, Verdict]]]:
         """What the reviewer has said about a row, and what others have."""
@@ -106,7 +107,7 @@ class Desk:
 
 
 def open_desk(
-    config: Config, prepared: Prepared, tokenizer: Tokenizer, reviewer: str, count: int, seed: int | None
+    config: Config, prepared: Prepared, tokenizer: Tokenizer, *, reviewer: str, count: int, seed: int | None
 ) -> Desk:
     """Draw the sample, or take up the one that the record is about.
 

@@ -2,22 +2,22 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, Template
 from markupsafe import Markup
 
 from preflight.report.html import visible
-from preflight.review.view import Part, Shown
+from preflight.review.view import Shown
 
 
-def _parts(shown: Iterable[Shown]) -> list[tuple[Part, list[Shown]]]:
-    """The parts of a turn, one behind the other."""
-    return [(part, list(run)) for part, run in groupby(shown, key=lambda piece: piece.part)]
+def _halves(shown: Sequence[Shown]) -> tuple[Sequence[Shown], Sequence[Shown]]:
+    """What the template puts before a message, and the rest of its turn."""
+    first = next((place for place, piece in enumerate(shown) if piece.part != "frame"), len(shown))
+    return shown[:first], shown[first:]
 
 
 def _finish(value: Any) -> Any:
@@ -28,7 +28,7 @@ def _finish(value: Any) -> Any:
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, finalize=_finish, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"parts": _parts}
+    environment.globals |= {"halves": _halves}
     return environment.from_string(files(__package__).joinpath("page.html.jinja").read_text("utf-8"))
 
 

@@ -18,7 +18,7 @@
           "finished": null,           when nothing of the sample was left
           "verdicts": [
             {"row": 112, "where": "train.jsonl:113", "verdict": "accept", "comment": "", "at": "2026-…"},
-            {"row": 7, "where": "train.jsonl:8", "verdict": "reject", "comment": "answers another question", "at": "2026-…"}
+            {"row": 7, "where": "train.jsonl:8", "verdict": "reject", "comment": "off the question", "at": "2026-…"}
           ]
         }
       ]
@@ -29,7 +29,6 @@ Models and functions only; nothing here knows of pages or checks.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -168,18 +167,16 @@ def save(record: Record, path: Path) -> None:
     document.write(record.model_dump(mode="json"), path)
 
 
-def give(record: Record, reviewer: str, row: int, where: str, verdict: Opinion | None, comment: str) -> Record:
+def give(record: Record, reviewer: str, said: Verdict) -> Record:
     """The record with what a reviewer says about a row, in the place of what they said before."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    said = Verdict(row=row, where=where, verdict=verdict, comment=comment, at=now)
-    mine = next((review for review in record.reviews if review.reviewer == reviewer), None)
-    review = mine or Review(reviewer=reviewer, started=now)
-    others = [one for one in review.verdicts if one.row != row]
-    review = review.model_copy(update={"verdicts": (*others, said)})
-    reviews = tuple(review if one is mine else one for one in record.reviews) + (() if mine else (review,))
-    left = set(record.sample) - record.model_copy(update={"reviews": reviews}).judged
-    finished = review.model_copy(update={"finished": None if left else now})
-    return record.model_copy(update={"reviews": tuple(finished if one is review else one for one in reviews)})
+    reviews = {review.reviewer: review for review in record.reviews}
+    mine = reviews.get(reviewer) or Review(reviewer=reviewer, started=said.at)
+    verdicts = (*(one for one in mine.verdicts if one.row != said.row), said)
+    reviews[reviewer] = mine.model_copy(update={"verdicts": verdicts})
+    given = record.model_copy(update={"reviews": tuple(reviews.values())})
+    finished = said.at if given.judged.issuperset(record.sample) else None
+    reviews[reviewer] = reviews[reviewer].model_copy(update={"finished": finished})
+    return given.model_copy(update={"reviews": tuple(reviews.values())})
 
 
 def summary(record: Record | None) -> str:

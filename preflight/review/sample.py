@@ -15,8 +15,8 @@ from preflight.review.record import Data, File
 def splits(config: Config, prepared: Prepared) -> list[Split]:
     """The splits that the rows of the training files went to.
 
-    A part that `data.validation_split` holds out is of the same data, and which part it is depends on settings. A review
-    is of all of it, so that it still counts with another seed.
+    A part that `data.validation_split` holds out is of the same data, and which part it is depends on settings. A
+    review is of all of it, so that it still counts with another seed.
     """
     held_out = prepared.validation if config.data.validation_split else None
     return [prepared.train, *([held_out] if held_out else [])]

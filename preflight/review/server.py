@@ -5,7 +5,6 @@ name lead to 127.0.0.1; and posts that come from another site's page.
 """
 
 import secrets
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote

@@ -1,11 +1,12 @@
 """An example as a person reads it: a chat, cut into what is learned, what is only read, and what is cut off.
 
 The text is what the prepared ids decode to, so what is marked as learned is exactly what the loss counts. Where a turn
-starts is looked up in the template's rendering; if that isn't what the ids decode to (a tokenizer that normalises, say),
-the chat is shown as it stands in the data, and what the model reads below it.
+starts is looked up in the template's rendering; if that isn't what the ids decode to (a tokenizer that normalises,
+say), the chat is shown as it stands in the data, and what the model reads below it.
 """
 
 import json
+import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from preflight.data.shapes import Example, Message
 from preflight.findings import counted
 from preflight.model.tokenizer import Tokenizer
 
-Part = Literal["frame", "reasoning", "said"]
+Part = Literal["frame", "reasoning", "code", "said"]
+CODE = re.compile(r"^```.*?(?:^```[^\n]*$|\Z)", re.DOTALL | re.MULTILINE)
 LOST = {  # what the template did to a row, in words
     "system-lost": "The template leaves words of the system message out.",
     "text-lost": "The template leaves words of a message out.",
@@ -42,7 +44,7 @@ class Shown(NamedTuple):
         supervised: Whether the model learns to write it.
         special: Whether it is one special token.
         cut: Whether `max_length` cuts it off.
-        part: `frame` is what the template puts around a message, `reasoning` and `said` what stands in it.
+        part: `frame` is what the template puts around a message; the others are what stands in it.
     """
 
     text: str
@@ -128,21 +130,21 @@ def _layout(example: Example, tokenizer: Tokenizer, rules: Rules) -> tuple[str, 
     if not example.messages:
         return text, [len(example.prompt)] if example.prompt else []
     borders: list[int] = []
-    for index, message in enumerate(example.messages[:-1], 1):
+    for upto in range(1, len(example.messages)):
         start = borders[-1] if borders else 0
-        borders.append(_border(text, start, example, index, message, tokenizer))
+        borders.append(_border(text, start, example, upto, tokenizer))
     return text, borders
 
 
-def _border(text: str, start: int, example: Example, upto: int, message: Message, tokenizer: Tokenizer) -> int:
-    """Where a message is over: where the text rendered up to it ends, else behind its content and the end of its turn."""
+def _border(text: str, start: int, example: Example, upto: int, tokenizer: Tokenizer) -> int:
+    """Where a message is over: where the text rendered up to it ends, or else behind its content and end of turn."""
     try:
         before, _ = tokenizer.render(example.messages[:upto], tools=example.tools, options=example.options)
     except Exception:  # a template is a program, and may refuse a part of a conversation in any way
         before = ""
     if len(before) > start and text.startswith(before):
         return len(before)
-    content = str(message["content"]).strip()
+    content = str(example.messages[upto - 1]["content"]).strip()
     at = text.find(content, start)
     after = at + len(content) if at >= 0 else start
     mark = tokenizer.special.search(text, after)
@@ -180,14 +182,15 @@ def _turns(example: Example, whole: Sequence[Shown], borders: Sequence[int]) -> 
     if not roles:
         roles = ["prompt", "completion"] if example.prompt else ["text"]
     text = "".join(piece.text for piece in whole)
-    ends = [0, *borders, len(text)]
-    messages: Sequence[Message] = example.messages or [{"content": ""} for _ in roles]
-    parts = [_parts(text, start, stop, said) for (start, stop), said in zip(pairwise(ends), messages, strict=True)]
+    ends = list(pairwise([0, *borders, len(text)]))
+    messages: Sequence[Message] = example.messages or [{"content": text[start:stop]} for start, stop in ends]
+    learned = [at for at, piece in _cut_at(whole, ()) if piece.supervised]
+    parts = [_parts(text, start, stop, said, learned) for (start, stop), said in zip(ends, messages, strict=True)]
     places = [*borders, *(place for part in parts for place, _ in part)]
     turns: list[list[Shown]] = [[] for _ in roles]
     for at, piece in _cut_at(whole, sorted(set(places))):
         turn = bisect(borders, at)
-        part = next((part for start, part in reversed(parts[turn]) if start <= at), "said")
+        part: Part = next((part for start, part in reversed(parts[turn]) if start <= at), "said")
         turns[turn].append(piece._replace(part=part))
     for role, shown in zip(roles, turns, strict=True):
         if shown:
@@ -204,18 +207,26 @@ def _cut_at(shown: Iterable[Shown], places: Sequence[int]) -> Iterator[tuple[int
         at += len(piece.text)
 
 
-def _parts(text: str, start: int, stop: int, message: Message) -> list[tuple[int, Part]]:
-    """Where the parts of a turn start. With tool calls, which every template writes in its own way, all of it is said."""
+def _parts(text: str, start: int, stop: int, message: Message, learned: Sequence[int]) -> list[tuple[int, Part]]:
+    """Where the parts of a turn start.
+
+    Every template writes tool calls in its own way. In a turn with some, all from the first learned token on is said.
+    """
     content = str(message["content"]).strip()
-    reasoning = next((str(message[key]).strip() for key in REASONING if message.get(key)), "")
-    at = text.rfind(content, start, stop) if content else -1
-    if message.get("tool_calls") or at < 0:
+    if message.get("tool_calls") or not content:
+        first = next((at for at in learned if start <= at < stop), start)
+        return [(start, "frame"), (first, "said")]
+    if (at := text.rfind(content, start, stop)) < 0:
         return [(start, "said")]
+    reasoning = next((str(message[key]).strip() for key in REASONING if message.get(key)), "")
     thought = text.find(reasoning, start, at) if reasoning else -1
     found: list[tuple[int, Part]] = [(start, "frame")]
     if thought >= 0:
         found += [(thought, "reasoning"), (thought + len(reasoning), "frame")]
-    return [*found, (at, "said"), (at + len(content), "frame")]
+    found.append((at, "said"))
+    for block in CODE.finditer(content):
+        found += [(at + block.start(), "code"), (at + block.end(), "said")]
+    return [*found, (at + len(content), "frame")]
 
 
 def _plain(example: Example) -> Iterator[tuple[str, str]]:

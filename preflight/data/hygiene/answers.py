@@ -60,7 +60,8 @@ def _carries(turn: Turn) -> bool:
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 LISTED = re.compile(r"(?:[-*•+>|#$]|\d+[.):]|\w[.)] |[A-Z][\w ]{0,24}: )")
-URL = re.compile(r"https?:(?:/|//|//www\.?)?\Z|\]\(https?:[^\s)]*\Z")
+LINK = 100  # characters at the end of a text in which a link may begin
+URL = re.compile(r"(?:https?:(?:/|//|//www\.?)?|\]\(https?:[^\s)]*)\Z")
 GOES_ON = frozenset(",-–—(/&+=")
 NO_STOPS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u0f00-\u0fff]")  # Thai, Lao, Burmese, Khmer, Tibetan
 
@@ -69,7 +70,7 @@ def _ends(turn: Turn, text: str) -> Iterator[tuple[Turn, str, str, str]]:
     """How a long answer ends. `prose` isn't a fault: it counts the answers that should end with a full stop."""
     if text.count("```") % 2:
         yield turn, "cut", "fence", _tail(text)
-    elif text[-1] in "/:." and URL.search(text) or text[-1] not in ")" and "](http" in text and URL.search(text):
+    elif URL.search(text, len(text) - LINK):
         yield turn, "cut", "url", _tail(text)
     elif is_prose(text):
         yield turn, "prose", "", ""
@@ -85,7 +86,11 @@ def is_prose(text: str) -> bool:
 
 def goes_on(text: str) -> bool:
     """Whether a text ends in the middle of a sentence: with a letter, a digit, or a mark that asks for more."""
-    return text[-1] in GOES_ON or unicodedata.category(text[-1])[0] in "LNM"
+    text = text.rstrip("\ufe0f\u200d")  # what follows on an emoji
+    last = text[max(text.rfind(" "), text.rfind("\n")) + 1 :]
+    if last.startswith(("#", "@", "http", "www.")):
+        return False
+    return text[-1:] in GOES_ON or unicodedata.category(text[-1:] or ".")[0] in "LNM"
 
 
 def _tail(text: str) -> str:

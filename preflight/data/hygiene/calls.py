@@ -15,6 +15,8 @@ WRITTEN = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)  # calls as Her
 def look(turns: list[Turn]) -> Iterator[tuple[Turn, str, str, str]]:
     """The faults in the tool calls of one example: the turn, the kind, the variety and an excerpt."""
     example = turns[0].example
+    if not any(len(message) > 2 or "<tool_call>" in message["content"] for message in example.messages):
+        return
     declared = names_of(example)
     known: set[Any] = set()  # ids of the calls so far
     for turn in turns:

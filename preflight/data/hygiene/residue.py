@@ -110,9 +110,12 @@ MARKUP = topics(
 )  # fmt: skip
 
 
+SAYS_SO = topics(r"html|tags?\b|attributes?\b|markup|elements?\b|css|entit(?:y|ies)")
+
+
 def _markup(turn: Turn) -> Found:
     text = prose(turn.text)
-    if "```" in turn.text or TAG.search(turn.asked) or MARKUP.search(turn.asked):
+    if "```" in turn.text or TAG.search(turn.asked) or MARKUP.search(turn.asked) or SAYS_SO.search(text):
         return
     text = TABLE.sub("", text)
     for what, pattern in (("entity", ENTITY), ("tag", TAG)):

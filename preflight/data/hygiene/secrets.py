@@ -11,7 +11,7 @@ from preflight.data.hygiene.turn import Turn
 
 LIKELY = r"[A-Za-z0-9_-]{20}|PRIVATE KEY-----"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}|PRIVATE KEY-----")
-MIXED = re.compile(r"(?=.*[a-zA-Z])(?=.*\d.*\d)|PRIVATE")
+MIXED = re.compile(r"[A-Za-z]\d+[A-Za-z]|A[KS]IA|PRIVATE")  # random letters and digits, not words and years
 DUMMY = re.compile(r"example|sample|dummy|x{5}|\*{3}|\.{3}|123456|abcdef|your|test|(.)\1{5}", re.IGNORECASE)
 # Tokens that stand in every tutorial and are void after hours, and names and places that are no secrets.
 HARMLESS = re.compile(r"jwt|public|-(?:url|id|name|host|domain)(?:\.\d)?$")
@@ -20,7 +20,7 @@ BETWEEN = "\n\n\n\n"  # between texts, so that nothing is found across two of th
 
 def look(turns: Sequence[Turn]) -> Iterator[tuple[Turn, str, str, str]]:
     """The secrets in these turns, each at most once a turn: the turn, the kind, the rule and the masked secret."""
-    suspects = [turn for turn in turns if any(MIXED.match(token) for token in TOKEN.findall(turn.text))]
+    suspects = [turn for turn in turns if any(MIXED.search(token) for token in TOKEN.findall(turn.text))]
     if not suspects:
         return
     texts = [(turn.text + BETWEEN).encode("utf-8", "replace") for turn in suspects]

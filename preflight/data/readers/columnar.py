@@ -14,7 +14,8 @@ def parquet(source: Source) -> Iterator[Row | Broken]:
     import pyarrow.parquet as pq
 
     def batches() -> Iterator[Any]:
-        with pq.ParquetFile(source.path, memory_map=True) as file:
+        # Read in pieces: a row group may be the whole file.
+        with pq.ParquetFile(source.path, buffer_size=1 << 20, pre_buffer=False) as file:
             yield from file.iter_batches(BATCH)
 
     return _rows(source, batches, "Parquet")
@@ -25,7 +26,7 @@ def arrow(source: Source) -> Iterator[Row | Broken]:
     import pyarrow as pa
 
     def batches() -> Iterator[Any]:
-        with pa.memory_map(str(source.path)) as file:
+        with pa.memory_map(str(source.path)) as file:  # a batch may be the whole file, too
             if file.read(6) == b"ARROW1":
                 whole = pa.ipc.open_file(file)
                 parts = map(whole.get_batch, range(whole.num_record_batches))

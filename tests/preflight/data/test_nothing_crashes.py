@@ -312,3 +312,17 @@ def test_a_csv_cell_of_1_mb_is_read(judge):
     made = judge(b"text\n" + b"lamp " * 200_000 + b"\nshort\n", ".csv")
 
     assert made.train.rows == 2
+
+
+@pytest.mark.parametrize("right", [RIGHT, [{"text": "Hi"}]], ids=["any shape", "text"])
+def test_no_check_breaks_on_odd_data(project, right):
+    """The whole gate on rows that are odd in many ways."""
+    texts = ["", " ", "\x00", "<|im_end|>", "{{ x }}", "lamp " * 999, "\u200b", None, [], {}, 5]
+    odd = [replaced(row, path, value) for row in right for path in places(row) for value in texts]
+    lines = "".join(json.dumps(row) + "\n" for row in odd) + "{\n[]\n\xff\n"
+    for name in ("train.jsonl", "validation.jsonl"):
+        (project.folder / name).write_bytes(lines.encode("latin-1"))
+    run = project.gate()
+
+    assert [check["code"] for check in run.report["checks"] if check["outcome"] == "error"] == [], run.screen
+    assert run.outcome("DATA-100") == run.outcome("DATA-101") == "failed"

@@ -18,6 +18,7 @@ from preflight.keys import CONFIG, EVIDENCE, GATE
 
 if TYPE_CHECKING:
     from preflight.data.expectations import Expected
+    from preflight.data.hygiene import Hygiene
     from preflight.data.store import Prepared, Split
     from preflight.evaluate import Answers, HeldOut, Trained
     from preflight.model.modules import ModuleTree
@@ -139,6 +140,15 @@ def expected(request: pytest.FixtureRequest, expectations: "Mapping[str, list[Ex
     if problem := next((one.problem for one in found if one.problem), None):
         raise RuntimeError(f"its expectations can't be judged: {problem}")
     return found
+
+
+@pytest.fixture(scope="session")
+def hygiene(pytestconfig: pytest.Config, config: Config, train: "Split", tokenizer: "Tokenizer") -> "Hygiene":
+    """What does not belong into the text of the training split, by kind."""
+    from preflight.data.hygiene import hygiene_of
+
+    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")  # none in a worker of pytest-xdist
+    return hygiene_of(config, train, tokenizer, terminal and terminal._tw._file)
 
 
 # --- model ------------------------------------------------------------------------------------------------------------

@@ -45,9 +45,10 @@ WORDS: dict[str, dict[str, str]] = {
         "validation_split": "Share of the training rows to hold out instead; chosen by `training.seed`.",
         "format": "The shape of the rows; `auto` goes by their columns.",
         "task_field": "The column that names an example's task type.",
+        "languages": "The languages that answers may be in, as ISO 639 codes: `[en, de]`.",
         "review": "The record of `preflight review`; `config.review.json` beside `config.yaml` if it isn't set.",
-        "slices": "Edge cases that must be in the data, by name: a regular expression that is searched in the messages, "
-        "or columns with their values (of a list, any).",
+        "slices": "Edge cases that must be in the data, by name: a regular expression that is searched in the "
+        "messages, or columns with their values (any of a list).",
         "benchmarks": "Files with the examples of benchmarks that the model will be judged by: a path, a glob, or a "
         "list. Training data that holds them is a finding.",
     },
@@ -66,8 +67,8 @@ WORDS: dict[str, dict[str, str]] = {
         "waivers": "Findings that someone answers for, until a date.",
         "thresholds": "Limits by code and name; each check's page lists its own.",
         "rehearsal": "Whether to try a few training steps first; the gate decides if it isn't set.",
-        "data_docs": "Whether to make Great Expectations' Data Docs of the data: a site in the folder `data-docs` beside "
-        "the report. A browser that opens it loads styles and scripts from the web.",
+        "data_docs": "Whether to make Great Expectations' Data Docs of the data: a site in the folder `data-docs` "
+        "beside the report. A browser that opens it loads styles and scripts from the web.",
     },
     "gate.waivers": {
         "code": "The check.",

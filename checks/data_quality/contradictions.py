@@ -105,8 +105,7 @@ def _findings(groups: list[Any], wrong: int, rows: int) -> list[Finding]:
             where=groups[0]["where"].iloc[0],
             observed="; ".join(said[:SHOWN]),
             why=f"At least {wrong:,} of {rows:,} answers are wrong: the model learns a coin toss.",
-            fix=f"Keep the right answer of each and delete at least {counted(wrong, 'row')}, or add to the prompts what "
-            "decides.",
+            fix=f"Delete the wrong answers, at least {counted(wrong, 'row')}, or add to the prompts what decides.",
         )
     ]
 

@@ -55,9 +55,10 @@ def the_profile_meets_its_expectations(
     answer of more than its end-of-turn token.
     """
     results = [(code, one) for code, those in expectations.items() for one in those]
-    met = sum(one.met for _, one in results)
+    unmet_of = sorted({code for code, one in results if not one.met})
     evidence(
-        f"{met} of {len(results)} expectations met",
+        f"{sum(one.met for _, one in results)} of {len(results)} expectations met"
+        + (f"; see {', '.join(unmet_of)}" if unmet_of else ""),
         expectations=[
             {"check": code, "claim": one.claim, "met": one.met, "observed": one.observed, "unexpected": one.unexpected}
             for code, one in results

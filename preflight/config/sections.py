@@ -15,6 +15,7 @@ PREFERENCE_FORMATS = frozenset({"preference", "dpo", "kto", "orpo", "simpo", "pp
 Text = Annotated[str, Field(min_length=1)]
 Paths = Text | Annotated[list[Text], Field(min_length=1)]
 Code = Annotated[str, Field(pattern=CODE)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$")]
 Scalar = bool | int | float | str | None
 
 
@@ -108,6 +109,7 @@ class Data(SectionModel):
         Literal["auto", "messages", "prompt-completion", "alpaca", "sharegpt", "text"], BeforeValidator(_data_format)
     ] = "auto"
     task_field: Text | None = None
+    languages: Annotated[list[Language], Field(min_length=1)] | None = None
     review: Text | None = None
     slices: dict[Text, Regex | Columns] = {}
     benchmarks: Paths | None = None

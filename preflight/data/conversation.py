@@ -99,7 +99,14 @@ def _survives(content: str, role: str, text: str) -> bool:
         return True
     if any(json.dumps(bare, ensure_ascii=ascii)[1:-1] in text for ascii in (False, True)):
         return True
-    return role == "tool" and all(word in text for word in re.findall(r"\w+", bare))
+    if role != "tool":
+        return False
+    at = 0
+    for word in re.findall(r"\w+", bare):  # one behind the other, whatever stands between them
+        at = text.find(word, at) + len(word)
+        if at < len(word):
+            return False
+    return True
 
 
 def _answer(content: str) -> str:

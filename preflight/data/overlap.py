@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -103,22 +103,27 @@ def _runs_of(texts: Sequence[str]) -> tuple[Hashes, Ints, list[int]]:
             by_size[min(len(those), RUN)].append(text)
     runs, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     for size, numbers in by_size.items():
-        hashes, owner = _hashed([split[number] for number in numbers], size)
+        hashes, owner = _hashed(*_flat([split[number] for number in numbers]), size)
         runs.append(hashes)
         owners.append(np.array(numbers, dtype=np.int64)[owner])
     return np.concatenate(runs), np.concatenate(owners), sorted(by_size)
 
 
-def _hashed(texts: Sequence[list[str]], size: int) -> tuple[Hashes, Ints]:
-    """A hash of each run of so many words, and which text it is of."""
+def _flat(texts: Sequence[list[str]]) -> tuple[Hashes, Ints]:
+    """A hash of each word of some texts, and which text it is of."""
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
     # Python's own hash of a text is the fastest there is, and need not be the same tomorrow.
-    word = np.fromiter((hash(word) for text in texts for word in text), np.int64, int(lengths.sum())).view(np.uint64)
-    owner = np.repeat(np.arange(len(texts)), lengths)
+    hashes = np.fromiter(map(hash, chain.from_iterable(texts)), np.int64, int(lengths.sum()))
+    return hashes.view(np.uint64), np.repeat(np.arange(len(texts)), lengths)
+
+
+def _hashed(word: Hashes, owner: Ints, size: int) -> tuple[Hashes, Ints]:
+    """A hash of each run of so many words, and which text it is of."""
     count = max(len(word) - size + 1, 0)
     run = np.zeros(count, dtype=np.uint64)
-    for step in range(size):  # sums that overflow are meant to
-        run = (run ^ word[step : step + count]) * np.uint64(0x9E3779B97F4A7C15)
+    for step in range(size):  # products that overflow are meant to
+        run ^= word[step : step + count]
+        run *= np.uint64(0x9E3779B97F4A7C15)
         run ^= run >> np.uint64(29)
     inside = owner[:count] == owner[size - 1 :][:count]
     return run[inside], owner[:count][inside]
@@ -145,9 +150,9 @@ def _first_rows(known: Hashes, sizes: Sequence[int], training: Iterable[tuple[in
     rows = iter(training)
     while batch := list(islice(rows, BATCH)):
         numbers = np.array([number for number, _ in batch], dtype=np.int64)
-        texts = [words(text) for _, text in batch]
+        word, text = _flat([words(text) for _, text in batch])
         for size in sizes:
-            hashes, owner = _hashed(texts, size)
+            hashes, owner = _hashed(word, text, size)
             likely = table[hashes & low]
             hashes, owner = hashes[likely], owner[likely]
             place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)

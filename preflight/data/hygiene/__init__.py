@@ -1,7 +1,7 @@
 """Text hygiene: what does not belong into the text of examples. One pass over a split, made on first use and kept.
 
-`turn` is what is looked at; `answers`, `calls`, `markers`, `residue`, `personal`, `secrets` and `language` each know some
-kinds of faults; `sweep` takes them through the data; `result` is what checks read.
+`turn` is what is looked at; `answers`, `calls`, `markers`, `residue`, `personal`, `secrets` and `language` each know
+some kinds of faults; `sweep` takes them through the data; `result` is what checks read.
 """
 
 from typing import IO

@@ -11,10 +11,21 @@ CHARS = 300  # of a text
 BYTES = 60  # of letters in UTF-8 that a text must have: labels, names, formulas and code are in no language
 SURE = 0.8  # probability; on short or odd text, where it errs, py3langid stays far below
 # Languages so close that a few sentences don't always tell them apart.
-CLOSE = (
-    ("no", "nb", "nn", "da"), ("hr", "sr", "bs"), ("id", "ms"), ("zh", "wuu", "yue"), ("ar", "arz", "ary"), ("pt", "gl"),
-    ("cs", "sk"), ("uz", "uzs"), ("fa", "ps"), ("hi", "mr", "ne"), ("bg", "mk"), ("af", "nl"),
-)  # fmt: skip
+CLOSE = tuple(
+    frozenset(group.split())
+    for group in (
+        "no nb nn da",
+        "hr sr bs",
+        "id ms",
+        "zh wuu yue",
+        "ar arz ary",
+        "pt gl",
+        "cs sk",
+        "uz uzs",
+        "bg mk",
+        "af nl",
+    )
+)
 # Not languages of their own here: no language, creoles and the like that short text is taken for.
 NONE = frozenset(("zxx", "pcm", "bcl", "la"))
 
@@ -32,7 +43,7 @@ def of(text: str) -> str | None:
 def same(code: str, declared: list[str]) -> bool:
     """Whether a language is one of the declared ones, or can't be told from one of them."""
     names = {name.lower().replace("_", "-").partition("-")[0] for name in declared}
-    return code in names or any(code in group and not names.isdisjoint(group) for group in CLOSE)
+    return code in names or any(code in group and names & group for group in CLOSE)
 
 
 @cache

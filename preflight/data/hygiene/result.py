@@ -64,12 +64,14 @@ class Hygiene:
         """The first places with this kind of fault, or with these varieties of it."""
         return [hit for hit in self.found if hit.kind == kind and (not what or hit.what in what)]
 
-    def share(self, kind: str, *what: str) -> float:
-        return self.count(kind, *what) / max(self.rows, 1)
+    def exceeds(self, share: float, kind: str, *what: str, least: int = 2) -> bool:
+        """Whether more than this share of the rows have it, and at least so many: one row may be a text about it."""
+        return self.count(kind, *what) > share * self.rows and self.count(kind, *what) >= least
 
-    def seen(self, kind: str, *what: str) -> str:
-        """In words, for the evidence: `3 of 999 rows`."""
-        return f"{self.count(kind, *what):,} of {counted(self.rows, 'row')}"
+    def evidence(self, kind: str, words: str) -> tuple[str, dict[str, object]]:
+        """A few words, and values, for the evidence: `3 of 999 rows with …`."""
+        seen = {"rows": self.count(kind), "of": self.rows, "kinds": self.varieties.get(kind, {})}
+        return f"{self.count(kind):,} of {counted(self.rows, 'row')} {words}", seen
 
     def finding(self, kind: str, *what: str, message: str, expected: str, why: str, fix: str) -> Finding:
         """One finding about all rows with this kind of fault: how many, the first places, an excerpt of each variety.
@@ -77,26 +79,23 @@ class Hygiene:
         Args:
             kind: The kind of fault.
             what: Only these varieties.
-            message: What is wrong; `{rows}` in it becomes the number of rows.
+            message: What is wrong with the rows, as what follows on their number: `hold a placeholder`.
             expected: What was expected.
             why: What happens to the run.
-            fix: What to do; `{rows}` likewise.
+            fix: What to do; `{rows}` in it becomes `these 3 rows`.
         """
-        hits = self.hits(kind, *what)
-        rows = self.count(kind, *what)
-        examples = {hit.what: hit for hit in reversed(hits)}.values()
-        named = sorted(examples, key=lambda hit: -self.varieties[kind][hit.what])[:3]
-        shown = "; ".join(f"{hit.where}: {hit.text}" for hit in named)
-        places = list(dict.fromkeys(hit.where for hit in hits))
-        others = f"; also {', '.join(places[1:PLACES])}" if rows > len(named) and len(places) > 1 else ""
-        number = counted(rows, "row")
+        hits, rows = self.hits(kind, *what), self.count(kind, *what)
+        first = {hit.what: hit for hit in reversed(hits)}.values()
+        shown = sorted(first, key=lambda hit: -self.varieties[kind][hit.what])[:3]
+        named = {hit.where for hit in shown}
+        others = [where for where in dict.fromkeys(hit.where for hit in hits) if where not in named][:PLACES]
         return Finding(
-            f"{message.format(rows=number)} of {self.rows:,} ({rows / max(self.rows, 1):.1%})",
-            where=places[0] if places else None,
-            observed=shown + others,
+            f"{counted(rows, 'row')} of {self.rows:,} {message} ({rows / max(self.rows, 1):.1%})",
+            where=shown[0].where if shown else None,
+            observed="; ".join([*(f"{hit.where}: {hit.text}" for hit in shown), *([", ".join(others)] if others else [])]),
             expected=expected,
             why=why,
-            fix=fix.format(rows=f"these {number}" if rows > 1 else "this row"),
+            fix=fix.format(rows=f"these {rows:,} rows" if rows > 1 else "this row"),
         )
 
 

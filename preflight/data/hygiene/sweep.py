@@ -1,9 +1,9 @@
 """The pass: every example of a split looked at once, a batch at a time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,7 +39,7 @@ def look(config: Config, rows: int, special: str, screen: IO[str] | None = None)
         markers.scan(special),
         residue.PLACEHOLDERS,
         residue.MOJIBAKE,
-        residue.RESIDUE,
+        residue.MARKUP,
         answers.BOILER,
         personal.PERSONAL,
     )
@@ -79,7 +79,9 @@ def _look_at(batch: Sequence[tuple[int, Row, Example]], scans: Sequence[Scan], s
             yield from calls.look(own)
         if place in sample:
             yield from _language(own)
-    suspects = _likely(turns, "|".join(f"(?:{pattern})" for pattern in (secrets.LIKELY, *(scan.likely for scan in scans))))
+    suspects = _likely(
+        turns, "|".join(f"(?:{pattern})" for pattern in (secrets.LIKELY, *(scan.likely for scan in scans)))
+    )
     for scan in scans:
         for turn in _likely(suspects, scan.likely):
             if turn.role in scan.roles:

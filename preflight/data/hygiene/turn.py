@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from preflight.data.shapes import Example
+from preflight.data.shapes import Example, Message
 
 SHOWN = 100  # characters of an excerpt
 AROUND = 30  # of which so many stand before what was found
@@ -28,6 +28,11 @@ class Turn(NamedTuple):
     role: str
     text: str
     example: Example
+
+    @property
+    def message(self) -> Message:
+        """The message as it is in the example; empty for plain text."""
+        return self.example.messages[self.at] if self.example.messages else {}
 
     @property
     def asked(self) -> str:
@@ -77,9 +82,9 @@ def prose(text: str) -> str:
     return CODE.sub("`", text) if "`" in text or "~~~" in text else text
 
 
-def topics(*words: str) -> re.Pattern[str]:
+def topics(words: str) -> re.Pattern[str]:
     """Matches a text that has one of these words, or beginnings of words, in either case."""
-    return re.compile(rf"(?<![a-zA-Z])(?:{'|'.join(words)})", re.IGNORECASE)
+    return re.compile(rf"(?<![a-zA-Z])(?:{words})", re.IGNORECASE)
 
 
 def excerpt(text: str, start: int = 0, end: int | None = None) -> str:

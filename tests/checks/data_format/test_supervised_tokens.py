@@ -36,7 +36,7 @@ def test_max_length_that_cuts_every_answer_is_found(project):
     run = project.set(training={"max_length": 8}).gate("-k", CODE)
 
     assert len(run.findings(CODE)) == 21
-    assert run.findings(CODE)[-1]["message"] == "… and 580 more like these"
+    assert run.findings(CODE)[-1]["message"] == "… and 596 more like these"
     assert run.check(CODE)["evidence"]["supervised"] == 0
 
 
@@ -65,3 +65,12 @@ def test_completions_and_text_pass(project, expect):
     project.rows([{"prompt": "a", "completion": ""}, {"text": ""}, {"prompt": "x ", "completion": "y"}])
 
     assert expect(CODE, "passed") == []
+
+
+def test_validation_rows_that_teach_nothing_are_found(project, expect):
+    """A batch of them makes the whole validation loss NaN."""
+    project.rows([{"messages": [USER, ANSWER]}, {"messages": [USER]}], "validation.jsonl")
+    (finding,) = expect(CODE, "failed")
+
+    assert finding["where"] == "validation.jsonl:2"
+    assert "NaN" in finding["why"]

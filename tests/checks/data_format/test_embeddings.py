@@ -1,0 +1,142 @@
+"""TOK-117, TOK-118: special tokens in the data have trained rows. TOK-119: every id has a row."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+EMBED = "model.embed_tokens.weight"
+START, END = 1, 2  # <|im_start|> is read, <|im_end|> is learned
+
+
+@pytest.fixture
+def trained(model):
+    """The model with an embedding like that of a trained one: its rows differ in length and share a direction."""
+
+    def place(head=False, **rows):
+        tensors = load_file(model / "model.safetensors")
+        weight = tensors[EMBED]
+        torch.manual_seed(1)
+        weight = torch.randn(weight.shape) * torch.rand(weight.shape[0], 1).add(0.5) + 0.5
+        if head:
+            tensors["lm_head.weight"] = weight.clone()
+        for name, row in rows.items():
+            tensors["lm_head.weight" if head else EMBED] = weight
+            weight[int(name[1:])] = row(weight)
+        tensors.setdefault(EMBED, weight)
+        if head:
+            tensors["lm_head.weight"] = weight
+        else:
+            tensors[EMBED] = weight
+        save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+
+    return place
+
+
+zero = lambda weight: torch.zeros(weight.shape[1])  # noqa: E731
+small = lambda weight: weight[9] / 10  # noqa: E731
+mean = lambda weight: weight.mean(0)  # noqa: E731
+same = lambda weight: weight[5]  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    "row, reason",
+    [(zero, "its length is 0%"), (small, "its length is"), (mean, "the mean of all rows"), (same, "same as that of")],
+    ids=["zero", "small", "mean", "same as another"],
+)
+def test_an_untrained_token_that_is_learned_is_found(trained, expect, row, reason):
+    trained(_2=row)
+    (finding,) = expect("TOK-117", "failed")
+
+    assert finding["message"] == "<|im_end|> is learned, but never trained"
+    assert reason in finding["observed"]
+    assert finding["fix"].endswith("lora.trainable_token_indices: [2].")
+
+
+def test_the_output_layer_counts_too(project, trained, expect, model):
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
+    trained(head=True, _2=zero)
+
+    assert "(lm_head)" in expect("TOK-117", "failed")[0]["observed"]
+
+
+def test_an_untrained_token_that_is_read_is_found(project, trained):
+    trained(_1=zero)
+    run = project.gate("-k", "TOK-11")
+
+    assert run.outcome("TOK-117") == "passed", run.screen
+    assert run.findings("TOK-118")[0]["message"] == "<|im_start|> is read, but never trained"
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [
+        {"trainable_token_indices": [END]},
+        {"trainable_token_indices": {"embed_tokens": [END]}},
+        {"modules_to_save": ["embed_tokens"]},
+        None,
+    ],
+    ids=["its row", "its row by layer", "the embedding", "everything"],
+)
+def test_an_untrained_token_that_is_trained_now_passes(project, trained, expect, lora):
+    trained(_2=zero)
+    if lora is None:
+        project.set(lora=None, training={"learning_rate": 2e-5})
+    else:
+        project.set(lora=lora)
+
+    assert expect("TOK-117", "passed") == []
+
+
+def test_trained_rows_pass(project, trained):
+    trained()
+    run = project.gate("-k", "TOK-11")
+
+    assert {run.outcome(code) for code in ("TOK-117", "TOK-118", "TOK-119")} == {"passed"}, run.screen
+
+
+def test_a_random_model_and_the_real_one_pass(project, smollm2):
+    """The first has a zero row for its pad token, the other many reserved tokens with one and the same row."""
+    for name in (project.config["model"]["name_or_path"], str(smollm2)):
+        run = project.set(model={"name_or_path": name}).gate("-k", "TOK-11")
+
+        assert {run.outcome(code) for code in ("TOK-117", "TOK-118", "TOK-119")} == {"passed"}, run.screen
+
+
+def added(folder, content, number):
+    path = folder / "tokenizer.json"
+    saved = json.loads(path.read_text())
+    saved["added_tokens"].append({**saved["added_tokens"][0], "id": number, "content": content})
+    path.write_text(json.dumps(saved))
+
+
+ENDING = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + 'END<|im_end|>\n' }}{% endfor %}"
+ENDING += "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+
+
+def test_a_token_that_the_model_does_not_know_is_found(project, trained, expect, model):
+    """The tokenizer of another folder has taken a free row for a token of its own."""
+    import shutil
+
+    shutil.copytree(model, project.folder / "words")
+    path = project.folder / "words" / "tokenizer.json"
+    path.write_text(path.read_text().replace("<empty_output>", "<answer_ends>"))
+    trained()
+    project.text(ENDING.replace("END", "<answer_ends>"), "template.jinja")
+    project.set(model={"tokenizer": "words", "chat_template": "template.jinja"})
+    (finding,) = expect("TOK-117", "failed")
+
+    assert finding["observed"] == "<answer_ends>: the model's own tokenizer lacks it"
+
+
+def test_ids_beyond_the_embedding_are_found_if_they_occur(project, model, expect):
+    added(model, "<answer_ends>", 49152)
+    assert expect("TOK-119", "passed") == []
+
+    project.text(ENDING.replace("END", "<answer_ends>"), "template.jinja")
+    project.set(model={"chat_template": "template.jinja"})
+    (finding,) = expect("TOK-119", "failed")
+    assert finding["observed"] == "<answer_ends>; highest id 49,152"
+    assert "resize_token_embeddings(49153" in finding["fix"]

@@ -1,6 +1,8 @@
 import re
+from datetime import datetime
 from itertools import islice
-from typing import Any
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from preflight import Finding, check, report_findings
 from preflight.config import Config
@@ -13,7 +15,7 @@ from preflight.fixtures import Evidence
 from preflight.model.tokenizer import Tokenizer
 
 SAMPLE = 64  # conversations that are looked at
-DAYS = ("01 Jan 2001", "31 Dec 2031")
+DAYS = (datetime(2001, 1, 1), datetime(2031, 12, 31))
 MIN_WORDS = 3  # less is the name of a role
 
 
@@ -69,12 +71,13 @@ def _led(example: Example) -> bool:
     return example.messages[0]["role"] in LEADING
 
 
-def _before(example: Example, tokenizer: Tokenizer, day: str) -> str:
+def _before(example: Example, tokenizer: Tokenizer, day: datetime) -> str:
     """The words that stand before all messages of an example; empty if there are only markers and roles."""
-    options: dict[str, Any] = {**example.options, "strftime_now": lambda _: day}
+    clock = SimpleNamespace(now=lambda: day)
     try:
-        text, _ = tokenizer.render(example.messages, options=options)
-    except Exception:  # it takes the row, but perhaps not with a clock of ours
+        with patch("transformers.utils.chat_template_utils.datetime", clock):  # what `strftime_now` reads
+            text, _ = tokenizer.render(example.messages, options=example.options)
+    except Exception:  # it takes the row, but perhaps not on any day
         return ""
     contents = [str(message["content"]).strip() for message in example.messages]
     starts = [text.find(content) for content in contents if content]

@@ -18,20 +18,20 @@ def look(turns: list[Turn]) -> Iterator[tuple[Turn, str, str, str]]:
     if not any(len(message) > 2 or "<tool_call>" in message["content"] for message in example.messages):
         return
     declared = names_of(example)
-    known: set[Any] = set()  # ids of the calls so far
+    known: set[str] = set()  # ids of the calls so far
     if any("tool_calls" in turn.message or "<tool_call>" in turn.text for turn in turns):
         yield turns[0], "calling", "", ""  # no fault: it counts the rows that call tools
     for turn in turns:
         message = turn.message
         for call in message.get("tool_calls") or ():
-            known.add(call.get("id"))
+            known |= {str(call["id"])} if call.get("id") else set()
             function = call.get("function", call if "arguments" in call else None)
             if isinstance(function, dict):  # others, such as OpenAI's custom tools, take free text
                 yield from _judge(turn, function, declared)
         if turn.role == "assistant" and "<tool_call>" in turn.text:
             for written in WRITTEN.findall(turn.text):
                 yield from _written(turn, written, declared)
-        if turn.role == "tool" and (answers := message.get("tool_call_id")) and known - {None} and answers not in known:
+        if turn.role == "tool" and known and (answers := message.get("tool_call_id")) and str(answers) not in known:
             yield turn, "call", "orphan", shorten(str(answers), 40)
 
 
@@ -48,7 +48,7 @@ def names_of(example: Example) -> frozenset[str]:
 
 def _judge(turn: Turn, function: Mapping[str, Any], declared: frozenset[str]) -> Iterator[tuple[Turn, str, str, str]]:
     name, arguments = function.get("name"), function.get("arguments", {})
-    if declared and name not in declared:
+    if declared and str(name) not in declared:
         yield turn, "call", "undeclared", shorten(str(name), 60)
     if isinstance(arguments, str) and arguments.strip():
         try:

@@ -92,7 +92,9 @@ class Hygiene:
         return Finding(
             f"{counted(rows, 'row')} of {self.rows:,} {message} ({rows / max(self.rows, 1):.1%})",
             where=shown[0].where if shown else None,
-            observed="; ".join([*(f"{hit.where}: {hit.text}" for hit in shown), *([", ".join(others)] if others else [])]),
+            observed="; ".join(
+                [*(f"{hit.where}: {hit.text}" for hit in shown), *([", ".join(others)] if others else [])]
+            ),
             expected=expected,
             why=why,
             fix=fix.format(rows=f"these {rows:,} rows" if rows > 1 else "this row"),

@@ -174,6 +174,6 @@ class _Window:
         except UnicodeDecodeError as error:
             line = self._line_of(len(self.text)) + raw.count(b"\n", 0, error.start)
             likely = encoding.guess(self.source, raw)
-            self.problems.append(encoding.broken(self.source, line, raw, error, likely))
+            self.problems.append(encoding.broken(self.source, line, f"0x{raw[error.start]:02x}", likely))
             self._decoder = codecs.getincrementaldecoder(likely or "utf-8")("replace")
             self.text += self._decoder.decode(raw, self._ended)

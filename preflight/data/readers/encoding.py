@@ -63,18 +63,16 @@ def _likely(text: bytes) -> str | None:
     return best.encoding if best is not None and best.encoding in ENCODINGS else None
 
 
-def broken(source: Source, line: int, raw: bytes, error: UnicodeDecodeError, likely: str | None) -> Broken:
+def broken(source: Source, line: int, place: str, likely: str | None) -> Broken:
     """What to say of bytes that aren't UTF-8.
 
     Args:
         source: The file.
         line: The line of the error.
-        raw: The bytes that were decoded.
-        error: The error.
+        place: The byte, and where in the line it is.
         likely: What the whole file looks like, as `guess` says.
     """
-    column = error.start - raw.rfind(b"\n", 0, error.start)
-    problem = f"not UTF-8: byte 0x{raw[error.start]:02x} at column {column}"
+    problem = f"not UTF-8: byte {place}"
     if likely is None:
         return Broken(source.name, line, problem)
     return foreign(source, line, problem, ENCODINGS[likely])

@@ -52,7 +52,10 @@ def lines(source: Source) -> Iterator[tuple[str, Broken | None]]:
                 damaged = likely is None
                 encoded, errors = (likely, "replace") if likely else (encoded, errors)
                 text = raw.decode(encoded, errors) if likely else ""
-                yield text, encoding.broken(source, number, raw, error, likely)
+                yield (
+                    text,
+                    encoding.broken(source, number, f"0x{raw[error.start]:02x} at column {error.start + 1}", likely),
+                )
 
 
 def _wrong(text: str) -> tuple[str, str]:

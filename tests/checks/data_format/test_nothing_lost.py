@@ -17,17 +17,17 @@ TOJSON, AS_IS = (
 )
 # Takes text and nothing else, and quotes it: then that is the model's own notation.
 TEXT_ONLY = FULL.replace("ARGUMENTS", "(c.function.arguments + '') | tojson")
-TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+TOOL = {"type": "function", "function": {"name": "forecast", "parameters": {"type": "object"}}}
 
 
 def talk(number, arguments):
     """A conversation with a system prompt, a call and its result."""
-    function = {"name": "weather", "arguments": arguments({"city": f"Town {number}"})}
+    function = {"name": "forecast", "arguments": arguments({"city": f"Town {number}"})}
     messages = [
         {"role": "system", "content": f"Be brief, my dear number {number}."},
         {"role": "user", "content": f"What is the weather in town {number}?"},
         {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": function}]},
-        {"role": "tool", "name": "weather", "content": f'{{"degrees": {number}}}'},
+        {"role": "tool", "name": "forecast", "content": f'{{"degrees": {number}}}'},
         {"role": "assistant", "content": f"It has {number} degrees."},
     ]
     return {"messages": messages, "tools": [TOOL]}

@@ -10,7 +10,12 @@ CODE = "Use this:\n```python\nfor value in values:\n    total += value * {}\n```
 def chats(*answers):
     """Twenty conversations for each answer."""
     return [
-        {"messages": [{"role": "user", "content": f"Say {n}."}, {"role": "assistant", "content": answer.format(n)}]}
+        {
+            "messages": [
+                {"role": "user", "content": f"Say {n}."},
+                {"role": "assistant", "content": answer.replace("{}", str(n))},
+            ]
+        }
         for answer in answers
         for n in range(20)
     ]
@@ -33,7 +38,9 @@ def test_bytes_are_enough(project, expect, answers):
 
 
 @pytest.mark.parametrize("others", [(ENGLISH,), ()], ids=["beside English", "alone"])
-@pytest.mark.parametrize("training", [{}, {"assistant_only_loss": False}], ids=["answers learned", "everything learned"])
+@pytest.mark.parametrize(
+    "training", [{}, {"assistant_only_loss": False}], ids=["answers learned", "everything learned"]
+)
 def test_scripts_that_the_vocabulary_hardly_holds_are_found(project, expect, others, training):
     project.set(training=training).rows(chats(THAI * 9, KOREAN * 9, *(other * 6 for other in others)))
     found = expect("TOK-122", "warned")

@@ -37,7 +37,9 @@ def sentencepiece(project):
     hf = PreTrainedTokenizerFast(tokenizer_object=fast, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     hf.save_pretrained(folder)
     project.text(TEMPLATE, "template.jinja")
-    project.set(model={"tokenizer": "pieces", "chat_template": "template.jinja"}, training={"assistant_only_loss": False})
+    project.set(
+        model={"tokenizer": "pieces", "chat_template": "template.jinja"}, training={"assistant_only_loss": False}
+    )
     return folder, train
 
 
@@ -72,7 +74,9 @@ def test_without_the_library_it_says_how_to_get_it(project, model, monkeypatch):
     import importlib.util
 
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: name != "sentencepiece" and find(name, *more))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "sentencepiece" else find(name, *more)
+    )
     shutil.copy(model / "config.json", model / "tokenizer.model")
     run = project.gate("-k", CODE)
 
@@ -80,20 +84,10 @@ def test_without_the_library_it_says_how_to_get_it(project, model, monkeypatch):
     assert "pip install 'finetune-preflight[sentencepiece]'" in run.check(CODE)["summary"]
 
 
-def test_a_special_token_that_is_split_is_found(project, model, expect):
-    """An EOS that is named in the config and is no token of the vocabulary, as after a hand-made rename."""
-    path = model / "tokenizer.json"
-    saved = json.loads(path.read_text())
-    for token in saved["added_tokens"]:
-        if token["content"] == "<repo_name>":
-            token["single_word"] = True
-            token["normalized"] = True
-    saved["normalizer"] = {"type": "Lowercase"}
-    for token in saved["added_tokens"]:
-        if token["content"] == "<file_sep>":
-            token["content"] = "<FILE>"
-            token["normalized"] = False
-    path.write_text(json.dumps(saved))
-    run = project.gate("-k", CODE)
+def test_a_special_token_that_is_split_is_found(project, expect):
+    """An EOS of the config that the vocabulary lacks."""
+    project.set(training={"eos_token": "</s>"})
+    (finding,) = expect(CODE, "warned")
 
-    assert run.outcome(CODE) in ("passed", "warned"), run.screen
+    assert finding["message"] == "the special token '</s>' is not one id"
+    assert finding["observed"] == "['</', 's', '>']"

@@ -26,6 +26,14 @@ def reading(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 @pytest.fixture
+def project(project: Any) -> Any:
+    """The sound project, with 60 rows to train on."""
+    lines = (project.folder / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    project.text("".join(lines[:60]))
+    return project
+
+
+@pytest.fixture
 def sit(project: Any, reading: Tokenizer) -> Callable[..., Desk]:
     """Sit down at the project's data: `sit("Ada", count=5)`."""
 

@@ -1,5 +1,6 @@
 """The documentation: generated pages are current, every link leads somewhere, nothing is left to do."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from preflight.data.shapes import normalise
 from preflight.registry import shipped
 
 ROOT = Path(__file__).parent.parent
@@ -71,3 +73,12 @@ def test_examples_of_the_pages_name_real_checks_and_thresholds():
             assert limits.keys() <= checks[code].thresholds.keys()
         assert set(gate.get("severity", {})) <= checks.keys()
         assert all(checks[waiver["code"]].waivable for waiver in gate.get("waivers", ()))
+
+
+def test_each_example_of_the_data_guide_has_the_shape_that_it_says():
+    text = (DOCS / "data.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\*\*([a-z-]+)\*\*:.*?```json\n(.*?)\n```", text, re.MULTILINE | re.DOTALL)
+
+    assert [shape for shape, _ in found] == ["messages", "sharegpt", "alpaca", "prompt-completion", "text"]
+    for shape, row in found:
+        assert normalise(json.loads(row)).shape == shape

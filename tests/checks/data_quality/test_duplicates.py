@@ -1,8 +1,10 @@
-"""DATA-104: no training example stands twice."""
+"""DATA-104 and DATA-107: no training example stands twice, and hardly any is nearly another."""
 
 import pytest
 
-CODE = "DATA-104"
+from preflight.checks.data_quality.duplicates import hardly_any_example_is_nearly_another, no_example_stands_twice
+
+CODE, NEAR = "DATA-104", "DATA-107"
 
 
 def chat(question, answer="It is."):
@@ -35,14 +37,14 @@ def test_copies_are_found_with_their_original(project, expect, rows, where, orig
     assert finding["fix"] == "Delete this row."
 
 
-def test_each_copy_is_found(project, expect):
-    project.rows(different(10) * 3)
-    findings = expect(CODE, "warned")
+def test_many_copies_are_one_finding(split, judge):
+    (finding,) = judge(no_example_stands_twice, split(40, example_hash=[*range(10)] * 2 + [5] * 20))
 
-    assert [finding["where"] for finding in findings] == [f"train.jsonl:{line}" for line in range(11, 31)]
-    assert {finding["message"] for finding in findings[10:]} == {
-        f"the same example as train.jsonl:{n}" for n in range(1, 11)
-    }
+    assert finding.message == "30 of 40 examples are copies of earlier ones"
+    assert finding.where == "train.jsonl:11"
+    assert "train.jsonl:11 as train.jsonl:1, train.jsonl:12 as train.jsonl:2" in finding.observed
+    assert finding.observed.endswith("train.jsonl:6 stands 22 times")
+    assert finding.fix == "Delete 30 rows; 10 different examples stay."
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,59 @@ def test_the_threshold_is_the_configs(project, expect, limit, outcome):
     project.set(gate={"thresholds": {CODE: {"max_fraction": limit}}})
 
     assert len(expect(CODE, outcome)) == (2 if outcome == "warned" else 0)
+
+
+# --- nearly the same --------------------------------------------------------------------------------------------------
+
+STORY = (
+    "Once there was a lamp at the end of the pier that nobody had lit since the harbour closed, and each evening a boy "
+    "walked out to look at it, counting his steps, until one night he had counted so far that the lamp began to answer."
+)
+
+
+def test_nearly_equal_examples_are_found_with_their_original(project, expect):
+    """A word changed, and nothing but capitals and spaces changed; equal rows are another check's."""
+    changed = chat("Tell me a story, please.", STORY.replace("evening", "morning"))
+    told = chat("Tell me a story, please.", STORY)
+    project.rows([*different(9), told, changed, told, chat("is it 3? "), *different(2)])
+    found = expect(NEAR, "warned")
+
+    assert [(one["where"], one["message"].removeprefix("nearly the same example as ")) for one in found] == [
+        ("train.jsonl:11", "train.jsonl:10"),
+        ("train.jsonl:13", "train.jsonl:4"),
+    ]
+
+
+NOTHING = ("lamp", "kettle", "violin", "ladder", "anchor", "compass", "camera", "tent")
+
+
+def test_filled_in_templates_are_no_near_duplicates(project, expect):
+    """Rows that share a long instruction and most of the answer, and say something else in it."""
+    instruction = "You are given the name of a thing. Say in one sentence what it is, and then how to store it. "
+    rows = [
+        chat(f"{instruction}{NOTHING[n % 8]} {n}", f"The {NOTHING[n % 8]} is thing {n}. It is stored on shelf {n}, dry.")
+        for n in range(200)
+    ]
+    project.rows(rows)
+
+    assert expect(NEAR, "passed") == []
+
+
+@pytest.mark.parametrize(
+    "rows, columns, count",
+    [
+        pytest.param(100, {"near": [(n, n - 50) for n in range(50, 56)]}, 6, id="six in a hundred"),
+        pytest.param(100, {"near": [(n, n - 50) for n in range(50, 55)]}, 0, id="five in a hundred"),
+        pytest.param(9, {"near": [(1, 0)], "example_hash": [7] * 9}, 0, id="equal"),
+        pytest.param(9, {"prompt_hash": 1, "answer_hash": 1}, 8, id="the same words"),
+        pytest.param(9, {"prompt_hash": 1, "answer_hash": 1, "head": range(9)}, 0, id="with other tools"),
+        pytest.param(9, {"prompt_hash": 1}, 0, id="other answers"),
+        pytest.param(9, {"near": [(8, 0)], "prompt_hash": [1] * 8 + [2], "answer_hash": 1}, 8, id="both ways"),
+    ],
+)
+def test_near_duplicates_are_counted(split, judge, rows, columns, count):
+    found = judge(hardly_any_example_is_nearly_another, split(rows, **columns))
+
+    assert [finding.message for finding in found] == (
+        [f"{count} of {rows} examples are nearly the same as earlier ones"] if count else []
+    )

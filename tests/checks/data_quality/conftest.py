@@ -1,0 +1,88 @@
+"""Checks judged on a profile that a test makes up: no files, no tokenizer, many rows for nothing."""
+
+import inspect
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from preflight.data import expectations
+from preflight.data.store import PROFILE
+from preflight.findings import Finding, Found, NotApplicable
+from preflight.registry import meta_of
+
+ORDINARY = {
+    "shape": "messages",
+    "task": None,
+    "roles": "ua",
+    "length": 60,
+    "kept": 60,
+    "answer": 20,
+    "supervised": 20,
+    "head": 0,
+    "ends_turn": True,
+    "matches": True,
+    "prefix_ok": True,
+    "chars": 240,
+    "said": 80,
+    "script": "Latin",
+    "asks_nothing": False,
+    "declines": False,
+    "flags": 0,
+}
+
+
+@pytest.fixture
+def split() -> Callable[..., Any]:
+    """`split(9, length=[...])`: a split of nine different, ordinary rows, but for the columns given."""
+    import pandas as pd
+
+    def make(rows: int, name: str = "train", near: list[tuple[int, int]] = (), **columns: Any) -> Any:
+        numbers = range(rows)
+        own = {column: range(rows) for column in ("row", "example_hash", "prompt_hash", "answer_hash")}
+        own["where"] = [f"{name}.jsonl:{number + 1}" for number in numbers]
+        profile = pd.DataFrame({**ORDINARY, **own, **columns}, index=numbers)[PROFILE.names]
+        pairs = pd.DataFrame([(*pair, 0.9) for pair in near], columns=["row", "other", "similarity"])
+        return SimpleNamespace(name=name, rows=rows, profile=profile, near=pairs)
+
+    return make
+
+
+@pytest.fixture
+def judge(tmp_path: Any) -> Callable[..., list[Finding]]:
+    """`judge(check, train, validation, thresholds, data=..., task=...)`: the check's findings; None if not applicable."""
+
+    def run(
+        check: Callable[..., None], train: Any, validation: Any = None, *, task: str = "style-transfer", **given: Any
+    ) -> list[Finding] | None:
+        meta = meta_of(check)
+        limits = SimpleNamespace(**{**meta.thresholds, **given.pop("thresholds", {})})
+        data = {"task_field": None, "validation_split": None, "slices": {}, "benchmarks": None, **given.pop("data", {})}
+        training = {"packing": False, "shuffle_dataset": False, "train_sampling_strategy": "random", **given}
+        arguments = {
+            "train": train,
+            "validation": validation,
+            "profile": train.profile,
+            "limits": limits,
+            "evidence": lambda *_, **__: None,
+            "config": SimpleNamespace(
+                data=SimpleNamespace(**data),
+                task=SimpleNamespace(type=task),
+                where=lambda key: key,
+                training_value=training.get,
+            ),
+        }
+        wanted = inspect.signature(check).parameters
+        if "expected" in wanted:
+            asked = {meta.code: (meta.expect, limits)}
+            arguments["expected"] = expectations.validate(train.profile, asked, tmp_path)[meta.code]
+        try:
+            check(**{name: arguments[name] for name in wanted})
+        except Found as found:
+            return list(found.findings)
+        except NotApplicable:
+            return None
+        return []
+
+    return run

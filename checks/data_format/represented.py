@@ -1,6 +1,9 @@
+from itertools import islice
 from typing import Any
 
 from preflight import Finding, check, report_findings
+from preflight.config import Config
+from preflight.data import scripts, source
 from preflight.data.fidelity import seen
 from preflight.data.scripts import LATIN
 from preflight.data.store import Split
@@ -8,6 +11,8 @@ from preflight.findings import counted, not_applicable
 from preflight.fixtures import Evidence
 from preflight.model.tokenizer import Tokenizer
 
+LOOKED_AT = 20_000  # rows, for texts in each script
+ENCODED = 200  # texts of a script
 ITEM = "Tokenizer alignment: verified tokenizer handles format"
 # The first article of the Universal Declaration of Human Rights: what English costs if the data has none.
 ENGLISH = (
@@ -55,12 +60,12 @@ def the_vocabulary_can_represent_the_text(train: Split, evidence: Evidence, limi
     thresholds={"max_ratio": 4.0, "min_rows": 20, "min_fraction": 0.01},
 )
 def no_language_is_split_far_worse_than_english(
-    train: Split, tokenizer: Tokenizer, evidence: Evidence, limits: Any
+    config: Config, train: Split, tokenizer: Tokenizer, evidence: Evidence, limits: Any
 ) -> None:
     """No language of the data is split into far more tokens than English.
 
-    What it checks: Tokens per character by script (and for rows with code), over what is supervised, against the rows
-    in Latin script or, without any, an English sentence.
+    What it checks: Tokens per character by script (and for rows with code), in the last messages of the first rows of
+    each, against those in Latin script or, without any, an English sentence.
     Why it matters: A script that the vocabulary hardly holds is spelled byte by byte. The model has seen little of it
     and learns it badly; examples are cut at a fraction of their length, and each costs as many times the time.
     How to fix: Choose a model whose tokenizer was trained on the language; else raise `training.max_length` by the
@@ -70,23 +75,17 @@ def no_language_is_split_far_worse_than_english(
     English, and Llama 1, which hardly knows it, about 5 (the Hugging Face space tokenizer-arena).
     """
     profile = train.profile
-    partly = profile["answer"] < profile["length"]
-    tokens = profile["answer"].where(partly, profile["length"]).groupby(profile["script"]).sum()
-    chars = profile["said"].where(partly, profile["chars"]).groupby(profile["script"]).sum()
     counts = profile["script"].value_counts()
-    rates = {script: float(tokens[script] / chars[script]) for script in counts.index if chars[script]}
     enough = max(limits.min_rows, limits.min_fraction * len(profile))
-    others = {script: rate for script, rate in rates.items() if script != LATIN and counts[script] >= enough}
-    if not others:
+    found = [script for script in counts.index if script != LATIN and counts[script] >= enough]
+    if not found:
         not_applicable("all text is in Latin script")
-    latin = LATIN in rates and counts[LATIN] >= limits.min_rows
+    rates = _rates(config, tokenizer, {*found, LATIN})
+    latin = LATIN in rates and counts.get(LATIN, 0) >= limits.min_rows
     usual = rates[LATIN] if latin else len(tokenizer.backend.encode(ENGLISH).ids) / len(ENGLISH)
-    evidence(
-        ", ".join(f"{script} {rate / usual:.1f}x" for script, rate in others.items())
-        + f" of {usual:.2f} tokens a character",
-        tokens_per_character=rates,
-        usual=usual,
-    )
+    others = {script: rates[script] for script in found if script in rates}
+    shown = ", ".join(f"{script} {rate / usual:.1f}x" for script, rate in others.items())
+    evidence(f"{shown} of {usual:.2f} tokens a character", tokens_per_character=rates, usual=usual)
     report_findings(
         Finding(
             f"{script} text is split into {rate / usual:.1f} times as many tokens a character as English",
@@ -100,3 +99,19 @@ def no_language_is_split_far_worse_than_english(
         for script, rate in others.items()
         if rate > limits.max_ratio * usual
     )
+
+
+def _rates(config: Config, tokenizer: Tokenizer, wanted: set[str]) -> dict[str, float]:
+    """Tokens per character of the first texts in each script."""
+    texts: dict[str, list[str]] = {script: [] for script in wanted}
+    for _, _, example in islice(source.examples(config, "train"), LOOKED_AT):
+        text = scripts.sample(example)
+        (script,) = scripts.of([text])
+        if text and len(texts.get(script, ())) < ENCODED:
+            texts.get(script, []).append(text)
+    return {
+        script: sum(len(each.ids) for each in tokenizer.backend.encode_batch(said, add_special_tokens=False))
+        / sum(map(len, said))
+        for script, said in texts.items()
+        if said
+    }

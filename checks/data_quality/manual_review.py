@@ -116,7 +116,7 @@ def _rejected(found: Record, reviewed: set[int], limit: float) -> Iterator[Findi
     if len(rejected) > limit * len(reviewed):
         share = len(rejected) / len(reviewed)
         yield Finding(
-            f"{len(rejected)} of {counted(len(reviewed), 'reviewed row')} are rejected",
+            f"rejected: {len(rejected)} of {counted(len(reviewed), 'reviewed row')}",
             where=next(iter(rejected.values()))[0][1].where,
             observed=_listed([_told(said) for said in rejected.values()]),
             expected=f"at most {limit:.0%}",

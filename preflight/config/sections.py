@@ -54,6 +54,7 @@ def _regex(pattern: str) -> str:
 Sentence = Annotated[str, AfterValidator(_blank)]
 Regex = Annotated[Text, AfterValidator(_regex)]
 Columns = Annotated[dict[Text, Scalar | list[Scalar]], Field(min_length=1)]
+Slice = Annotated[Text | Columns, AfterValidator(lambda asked: _regex(asked) if isinstance(asked, str) else asked)]
 
 
 class SectionModel(BaseModel):
@@ -111,7 +112,7 @@ class Data(SectionModel):
     task_field: Text | None = None
     languages: Annotated[list[Language], Field(min_length=1)] | None = None
     review: Text | None = None
-    slices: dict[Text, Regex | Columns] = {}
+    slices: dict[Text, Slice] = {}
     benchmarks: Paths | None = None
     engine: Literal["auto", "tokenizers", "fastokens", "tokie"] = "tokenizers"
 

@@ -29,7 +29,7 @@ def looker(tokenizer: Tokenizer) -> Look:
 
     def walk(example: Example, text: str, found: dict[str, str]) -> bool:
         """Follow the messages through the text; whether there may be something about reasoning to be found."""
-        cursor, changed = 0, thinks
+        cursor, changed = 0, False
         for message in example.messages:
             content = message["content"]
             at = text.find(content, cursor)
@@ -59,6 +59,8 @@ def looker(tokenizer: Tokenizer) -> Look:
         _learned(example, item, found)
         if changed:
             _reasoning(example, item, found)
+        elif thinks:
+            _empty(item, found)
         return found
 
     return look
@@ -186,14 +188,17 @@ def _reasoning(example: Example, item: Rendered, found: dict[str, str]) -> None:
             thought = block.group(2) or block.group(3)
         if isinstance(thought, str) and thought.strip() not in text:
             found.setdefault("reasoning-lost" if message is answers[-1] else "reasoning-dropped", thought.strip())
-    learned = "\0".join([text[start:stop] for start, stop in item.spans])
-    if empty := EMPTY.search(learned):
-        given = sum(len(EMPTY.findall(message["content"])) for message in example.messages)
-        if len(EMPTY.findall(learned)) > given:
-            found["empty-think"] = learned[empty.start() : empty.end() + 40]
+    _empty(item, found, sum(len(EMPTY.findall(message["content"])) for message in example.messages))
     if any(EDGE.search(message["content"]) for message in example.messages if message["role"] != "assistant"):
         return
     edges = [edge.group().startswith(("</", "[/")) for edge in EDGE.finditer(text)]
     if edges != [False, True] * (len(edges) // 2):
         at = next(EDGE.finditer(text)).start()
         found["unbalanced-think"] = text[max(at - 40, 0) : at + 80]
+
+
+def _empty(item: Rendered, found: dict[str, str], given: int = 0) -> None:
+    """Whether more empty thinking blocks are learned than the messages have."""
+    blocks = [block for start, stop in item.spans for block in EMPTY.finditer(item.text, start, stop)]
+    if len(blocks) > given:
+        found["empty-think"] = item.text[blocks[0].start() : blocks[0].end() + 40]

@@ -68,16 +68,18 @@ def lengths(profile: Any) -> tuple[Any, Any]:
 
 
 def with_more(profile: Any) -> Any:
-    """The profile as expectations see it: with four columns that follow from the others.
+    """The profile as expectations see it: with five columns that follow from the others.
 
-    `prompt_tokens` and `answer_tokens` are those of `lengths`. `token_share` is the row's part of all tokens that are
-    fed. `task_ratio` is how often its task stands, measured by the commonest task; null without `data.task_field`.
+    `prompt_tokens` and `answer_tokens` are those of `lengths`. Of the tokens that are fed, `token_ratio` is how many
+    the row has, measured by the median row, and `token_share` is its part of all. `task_ratio` is how often its task
+    stands, measured by the commonest task; null without `data.task_field`.
     """
     counts = profile["task"].value_counts()
     prompts, answers = lengths(profile)
     return profile.assign(
         prompt_tokens=prompts,
         answer_tokens=answers,
+        token_ratio=profile["kept"] / max(float(profile["kept"].median()), 1.0),
         token_share=profile["kept"] / max(int(profile["kept"].sum()), 1),
         task_ratio=profile["task"].map(counts / counts.max() if len(counts) else {}).astype(float),
     )

@@ -43,7 +43,7 @@ def table(batch: Batch, kept: Labelled, flags: Any, config: Config) -> pa.Table:
         "prefix_ok": [item.prefix_ok for item in batch.rendered],
         "chars": [len(item.text) for item in batch.rendered],
         "said": [conversation.said(example) for example in examples],
-        "script": scripts.of([one.messages[-1]["content"] if one.messages else one.completion for one in examples]),
+        "script": scripts.of([scripts.sample(example) for example in examples]),
         "asks_nothing": [slices.asks_nothing(example) for example in examples],
         "declines": [slices.declines(example) for example in examples],
         "flags": flags,

@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from preflight.data.shapes import Example
+
 LATIN = "Latin"
 CODE = "code"
 SAMPLE = 256  # characters of a text that are looked at
 NAMES = {"Cjk": "Han", "Hiragana": "Kana", "Katakana": "Kana"}
 NO_SCRIPT = {"Fullwidth", "Halfwidth", "Modifier", "Fraction", "Superscript", "Subscript"}
+
+
+def sample(example: Example) -> str:
+    """The text that stands for an example: its last message, or its completion."""
+    return example.messages[-1]["content"] if example.messages else example.completion
 
 
 def of(texts: Sequence[str]) -> list[str]:

@@ -63,7 +63,7 @@ def declared(config: Config, split: str) -> dict[str, Slice]:
     wanted = config.data.slices
     if not wanted:
         return {}
-    ways = {name: _way(asked) for name, asked in wanted.items()}
+    ways = {name: in_slice(asked) for name, asked in wanted.items()}
     counts = dict.fromkeys(wanted, 0)
     missing = {name: set() if isinstance(asked, str) else set(asked) for name, asked in wanted.items()}
     for _, row, example in source.examples(config, split):
@@ -73,8 +73,8 @@ def declared(config: Config, split: str) -> dict[str, Slice]:
     return {name: Slice(counts[name], tuple(sorted(missing[name]))) for name in wanted}
 
 
-def _way(asked: str | Mapping[str, Any]) -> Callable[[Row, Example], bool]:
-    """What tells whether a row is in a slice."""
+def in_slice(asked: str | Mapping[str, Any]) -> Callable[[Row, Example], bool]:
+    """What tells whether a row is in a slice, given as in `data.slices`."""
     if isinstance(asked, str):
         pattern = re.compile(asked)
         return lambda _, example: any(pattern.search(text) for text in _texts(example))

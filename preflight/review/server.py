@@ -5,6 +5,7 @@ name lead to 127.0.0.1; and posts that come from another site's page.
 """
 
 import secrets
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -31,6 +32,11 @@ class Server(ThreadingHTTPServer):
         self.desk = desk
         self.token = secrets.token_urlsafe(24)
         super().__init__(("127.0.0.1", port), Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away before it has its answer is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:

@@ -32,8 +32,8 @@ LOST = {  # what the template did to a row, in words
     "reasoning-dropped": "The template leaves the reasoning of earlier turns out.",
     "turn-not-learned": "A turn of the assistant is not learned.",
     "prompt-learned": "More than the assistant's words is learned.",
-    "lossy": "The tokenizer can't write this text: what the model reads is something else.",
 }
+OTHERWISE = "What the model reads is not letter by letter what stands in the data. It is shown below the chat."
 
 
 class Shown(NamedTuple):
@@ -101,7 +101,7 @@ def view(example: Example, prepared: dict[str, Any], facts: dict[str, Any], toke
     declared = json.dumps(example.tools, ensure_ascii=False, indent=2, default=str) if tools else ""
     if whole is None:
         chat = tuple(Turn(role, (Shown(said),)) for role, said in _plain(example))
-        return View(chat, tuple(Shown(*piece) for piece in kept), notes, tools, declared)
+        return View(chat, tuple(Shown(*piece) for piece in kept), (*notes, OTHERWISE), tools, declared)
     return View(tuple(_turns(example, whole, borders)), (), notes, tools, declared)
 
 

@@ -97,33 +97,36 @@ def looped(text: str) -> str | None:
     """What a text says over and over: four copies and more in a row, at its end or in its middle."""
     for at in (len(text) - WINDOW, len(text) // 2):
         window = text[at : at + WINDOW]
-        if text.count(window) < COPIES:
+        if text.count(window) < 2:  # cheap, and so for nearly every text
             continue
         period = at - text.rfind(window, 0, at + WINDOW - 1)
         first = at - period * (COPIES - 1)
         copy = text[at - period : at]
-        if first >= 0 and text[first:at] == copy * (COPIES - 1) and sum(map(str.isalpha, set(copy))) > 2:
+        if first >= 0 and text[first:at] == copy * (COPIES - 1) and sum(map(str.isalpha, set(copy))) > 1:
             return copy
     return None
 
 
 # --- what assistants say about themselves -----------------------------------------------------------------------------
 
-CANT = r"(?:can(?:no|['’])t|(?:['’]m| am) (?:not able|unable) to)"
+NOT = r"(?:(?:['’]m| am) (?:not|unable)| can(?:no|['’])t| do(?: no|n['’])t)"
 HELP = (
-    r"(?:assist|help (?:you )?with (?:that|this)|fulfil|comply|provide|generate|engage|create|complete|answer|discuss)"
+    r"(?:(?: can(?:no|['’])t|(?:['’]m| am) (?:not able|unable) to) (?:assist|help (?:you )?with (?:that|this)|fulfil|"
+    r"comply|provide|generate|engage|create|complete|answer|discuss|retrieve|access|browse|perform)|"
+    r" do(?: no|n['’])t have (?:access|the (?:cap)?ability|personal|real.?time))"
 )
 BOILERPLATE = re.compile(
     r"(?P<self>\b[Aa]s an? (?:large )?(?:AI|artificial intelligence)(?: language)? model\b|"
     r"\b[Aa]s a (?:large )?language model,? I\b|"
-    rf"\b[Aa]s an AI(?: assistant| chatbot)?,? I(?: {CANT}|['’]m (?:un|not )able| do(?: no|n['’])t)|"
-    r"\bI(?:['’]m| am) (?:just |only )?an AI(?: language model)?(?:,| and| so)? (?:so )?(?:I )?(?:do|can|am|have)|"
+    rf"\b[Aa]s an AI(?: assistant| chatbot)?,? I{NOT}|"
+    r"\bI(?:['’]m| am) (?:just |only )?an AI(?: language model| [Aa]ssistant)?,?(?: and| so)?(?: so)?(?: I)?"
+    rf"(?:{NOT}| unable)|"
     r"\bI(?:['’]m| am) (?:ChatGPT|a (?:large )?language model)|\bI(?:['’]m| am| was)\b[^.\n]{0,60} by OpenAI\b|"
     r"\bAls KI|\bEn tant qu(?:e modèle de langage|['’]IA\b)|\bComo (?:um |un )?modelo de l[ei]ngua[jg]em?|"
     r"作为(?:一个)?(?:AI|人工智能|大型)?语言模型|\bКак (?:ИИ|языковая модель))|"
     r"(?P<cutoff>\b[Mm]y (?:knowledge|training)(?: data)? (?:cut-?off|only goes|ends)|"
     r"\b[Aa]s of my (?:last|latest) (?:knowledge )?(?:update|training))|"
-    rf"(?P<refusal>\A\s*(?:(?:I(?:['’]m| am) (?:very |really |so )?)?[Ss]orry,? (?:but )?)?I ?{CANT} {HELP})"
+    rf"(?P<refusal>\A\s*(?:(?:I(?:['’]m| am) (?:very |really |so )?)?[Ss]orry,? (?:but )?)?I{HELP})"
 )
 
 
@@ -136,7 +139,7 @@ BOILER = Scan(
     "boilerplate",
     r"(?i:\bas an? (?:large|ai|artificial|language)|(?:'|’| a)m (?:(?:just |only )?an ai\b|chatgpt|a la)|by openai|"
     r"\bals ki|en tant qu|como (?:um |un )?modelo|语言模型|\bкак (?:ИИ|языковая)|my (?:knowledge|training)|"
-    r"as of my l|^\s*(?:i(?:'|’| a)m (?:very |really |so |not |un|sorry)|sorry|i can(?:not|'t|’t)))",
+    r"as of my l|^\s*(?:i(?:'|’| a)m (?:very |really |so |not |un|sorry)|sorry|i can(?:not|'t|’t)|i do(?:n| n)))",
     ANSWERS,
     _boilerplate,
 )

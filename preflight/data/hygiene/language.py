@@ -1,6 +1,7 @@
 """The language of a text, told by py3langid, which carries its model."""
 
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -11,21 +12,8 @@ CHARS = 300  # of a text
 BYTES = 60  # of letters in UTF-8 that a text must have: labels, names, formulas and code are in no language
 SURE = 0.8  # probability; on short or odd text, where it errs, py3langid stays far below
 # Languages so close that a few sentences don't always tell them apart.
-CLOSE = tuple(
-    frozenset(group.split())
-    for group in (
-        "no nb nn da",
-        "hr sr bs",
-        "id ms",
-        "zh wuu yue",
-        "ar arz ary",
-        "pt gl",
-        "cs sk",
-        "uz uzs",
-        "bg mk",
-        "af nl",
-    )
-)
+ALIKE = "no nb nn da, hr sr bs, id ms, zh wuu yue, ar arz ary, pt gl, cs sk, uz uzs, bg mk, af nl"
+CLOSE = tuple(frozenset(group.split()) for group in ALIKE.split(","))
 # Not languages of their own here: no language, creoles and the like that short text is taken for.
 NONE = frozenset(("zxx", "pcm", "bcl", "la"))
 
@@ -36,14 +24,19 @@ def of(text: str) -> str | None:
     letters = "".join(letter if letter.isalpha() or unicodedata.combining(letter) else " " for letter in start)
     if len(letters.replace(" ", "").encode("utf-8", "ignore")) < BYTES:
         return None
-    code, probability = _identifier().classify(start)
-    return code if probability >= SURE and code not in NONE else None
+    ranked = dict(_identifier().rank(start))
+    code = next(iter(ranked))
+    sure = sum(ranked.get(name, 0.0) for name in _close_to(code))
+    return code if sure >= SURE and code not in NONE else None
 
 
-def same(code: str, declared: list[str]) -> bool:
+def same(code: str, declared: Sequence[str]) -> bool:
     """Whether a language is one of the declared ones, or can't be told from one of them."""
-    names = {name.lower().replace("_", "-").partition("-")[0] for name in declared}
-    return code in names or any(code in group and names & group for group in CLOSE)
+    return not _close_to(code).isdisjoint(name.lower().partition("-")[0] for name in declared)
+
+
+def _close_to(code: str) -> frozenset[str]:
+    return next((group for group in CLOSE if code in group), frozenset((code,)))
 
 
 @cache

@@ -89,12 +89,11 @@ class Hygiene:
         shown = sorted(first, key=lambda hit: -self.varieties[kind][hit.what])[:3]
         named = {hit.where for hit in shown}
         others = [where for where in dict.fromkeys(hit.where for hit in hits) if where not in named][:PLACES]
+        texts = [hit.text if hit is shown[0] else f"{hit.where}: {hit.text}" for hit in shown]
         return Finding(
-            f"{counted(rows, 'row')} of {self.rows:,} {message} ({rows / max(self.rows, 1):.1%})",
+            f"{rows:,} of {counted(self.rows, 'row')} {message} ({rows / max(self.rows, 1):.1%})",
             where=shown[0].where if shown else None,
-            observed="; ".join(
-                [*(f"{hit.where}: {hit.text}" for hit in shown), *([", ".join(others)] if others else [])]
-            ),
+            observed="; ".join([*texts, *([f"also {', '.join(others)}"] if others else [])]),
             expected=expected,
             why=why,
             fix=fix.format(rows=f"these {rows:,} rows" if rows > 1 else "this row"),

@@ -11,7 +11,7 @@ from preflight.data.hygiene.turn import Turn
 
 LIKELY = r"[A-Za-z0-9_-]{20}|PRIVATE KEY-----"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}|PRIVATE KEY-----")
-MIXED = re.compile(r"[A-Za-z]\d+[A-Za-z]|A[KS]IA|PRIVATE")  # random letters and digits, not words and years
+MIXED = re.compile(r"[A-Za-z]\d+[A-Za-z]|A[KS]IA|hf_|PRIVATE")  # random letters and digits, not words and years
 DUMMY = re.compile(r"example|sample|dummy|x{5}|\*{3}|\.{3}|123456|abcdef|your|test|(.)\1{5}", re.IGNORECASE)
 # Tokens that stand in every tutorial and are void after hours, and names and places that are no secrets.
 HARMLESS = re.compile(r"jwt|public|-(?:url|id|name|host|domain)(?:\.\d)?$")

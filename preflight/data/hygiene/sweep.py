@@ -35,15 +35,13 @@ def look(config: Config, rows: int, special: str, screen: IO[str] | None = None)
     shown = screen is not None and screen.isatty()
     examples = source.examples(config, "train")
     bar = iter(tqdm(examples, "reading", rows, file=screen, delay=2, unit=" rows", leave=False, disable=not shown))
-    scans = (
-        markers.scan(special),
-        residue.PLACEHOLDERS,
-        residue.MOJIBAKE,
-        residue.MARKUP,
-        answers.BOILER,
-        personal.PERSONAL,
-    )
-    return sweep(bar, scans, max(rows // language.SAMPLE, 1))
+    return sweep(bar, scans(special), max(rows // language.SAMPLE, 1))
+
+
+def scans(special: str) -> tuple[Scan, ...]:
+    """The scans of single turns. `special` is a pattern for the special tokens of the run's tokenizer."""
+    kinds = (residue.PLACEHOLDERS, residue.MOJIBAKE, residue.MARKUP, answers.BOILER, personal.PERSONAL)
+    return (markers.scan(special), *kinds)
 
 
 def sweep(examples: Iterator[tuple[int, Row, Example]], scans: Sequence[Scan], step: int) -> Hygiene:

@@ -98,7 +98,9 @@ def test_filled_in_templates_are_no_near_duplicates(project, expect):
     """Rows that share a long instruction and most of the answer, and say something else in it."""
     instruction = "You are given the name of a thing. Say in one sentence what it is, and then how to store it. "
     rows = [
-        chat(f"{instruction}{NOTHING[n % 8]} {n}", f"The {NOTHING[n % 8]} is thing {n}. It is stored on shelf {n}, dry.")
+        chat(
+            f"{instruction}{NOTHING[n % 8]} {n}", f"The {NOTHING[n % 8]} is thing {n}. It is stored on shelf {n}, dry."
+        )
         for n in range(200)
     ]
     project.rows(rows)

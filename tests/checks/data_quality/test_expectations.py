@@ -1,8 +1,11 @@
-"""DATA-150: the profile meets a Great Expectations suite."""
+"""DATA-150: the profile meets a Great Expectations suite, to which every check may add."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+
+from preflight.data.expectations import lengths, validate, with_more
 
 CODE = "DATA-150"
 
@@ -11,23 +14,14 @@ def chat(question, answer):
     return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
 
 
-def test_each_broken_expectation_is_found(project):
-    """Copies, one prompt, empty answers and rows without any: four of the five fail, each with its claim and fix."""
-    unanswered = [{"messages": [{"role": "user", "content": "Is it?"}]}]
-    project.rows([chat("Is it?", "")] * 40 + [chat("Is it?", "Yes.")] * 9 + unanswered)
-    run = project.gate("-k", CODE)
-    by_claim = {finding["message"]: finding for finding in run.findings(CODE)}
+def test_empty_answers_are_found(project, expect):
+    project.rows([chat("Is it?", "")] * 40 + [chat("Is it?", "Yes.")] * 9)
+    (finding,) = expect(CODE, "warned")
 
-    assert run.outcome(CODE) == "warned"
-    assert set(by_claim) == {
-        "not so: every example has at least one supervised token",
-        "not so: at least 90 % of the examples are unique",
-        "not so: at least half of the prompts are unique",
-        "not so: the typical answer has more than its end-of-turn token",
-    }
-    nothing = by_claim["not so: every example has at least one supervised token"]
-    assert (nothing["where"], nothing["observed"]) == ("train.jsonl:50", "1 rows")
-    assert all(finding["why"] and finding["fix"] for finding in by_claim.values())
+    assert finding["message"] == "not so: the typical answer has more than its end-of-turn token"
+    assert finding["observed"] == "1.0"
+    assert finding["why"]
+    assert finding["fix"]
 
 
 def test_a_one_token_example_is_found_at_its_row(project, expect):
@@ -57,10 +51,61 @@ def test_sound_profiles_pass(project, expect, rows, training):
     assert expect(CODE, "passed") == []
 
 
-def test_suite_and_result_are_kept(project):
+def test_suite_and_result_of_all_checks_are_kept(project):
+    """Also those of checks that were not selected: the suite does not depend on what runs."""
     run = project.gate("-k", CODE)
     folder = project.folder / "run" / "preflight"
+    asked = json.loads((folder / "expectations.json").read_text())["expectations"]
 
-    assert len(json.loads((folder / "expectations.json").read_text())["expectations"]) == 5
+    assert {"DATA-104", "DATA-106", "DATA-150"} <= {expectation["meta"]["check"] for expectation in asked}
     assert json.loads((folder / "expectations-result.json").read_text())["success"] is True
-    assert run.check(CODE)["summary"] == "5 of 5 expectations met"
+    assert run.check(CODE)["summary"] == f"{len(asked)} of {len(asked)} expectations met"
+    assert not (folder / "data-docs").exists()
+
+
+def test_what_another_check_reports_is_only_counted(project):
+    project.rows([chat("Is it?", "Yes.")] * 9)
+    run = project.gate("-k", f"{CODE} or DATA-104")
+
+    assert (run.outcome(CODE), run.outcome("DATA-104")) == ("passed", "warned")
+    assert run.check(CODE)["summary"].endswith("expectations met; see DATA-104")
+
+
+def test_data_docs_are_made_when_asked_for(project):
+    project.set(gate={"data_docs": True}).gate("-k", CODE)
+    site = project.folder / "run" / "preflight" / "data-docs"
+
+    assert "profile" in (site / "index.html").read_text(encoding="utf-8")
+    assert list(site.glob("validations/**/*.html"))
+
+
+# --- what follows from the profile ------------------------------------------------------------------------------------
+
+
+def test_shares_set_a_row_beside_all_others(split):
+    frame = with_more(split(4, kept=[10, 20, 20, 150], task=["a", "a", "b", None]).profile)
+
+    assert frame["token_share"].tolist() == [0.05, 0.1, 0.1, 0.75]
+    assert frame["token_ratio"].tolist() == [0.5, 1, 1, 7.5]
+    assert frame["task_ratio"].fillna(-1).tolist() == [1, 1, 0.5, -1]
+
+
+def test_lengths_are_counted_where_labels_tell_and_estimated_where_they_do_not(split):
+    prompts, answers = lengths(split(2, length=60, answer=[20, 60], chars=240, said=80).profile)
+
+    assert (prompts.tolist(), answers.tolist()) == ([40, 40], [20, 20])
+
+
+def test_results_come_back_in_the_order_of_the_check(split, tmp_path):
+    import great_expectations.expectations as gxe
+
+    def expect(limits):
+        return [
+            gxe.ExpectColumnValuesToBeBetween(column="kept", min_value=limits.low, meta={"claim": str(number)})
+            for number in range(12)
+        ]
+
+    found = validate(split(9, kept=range(9)).profile, {"USER-001": (expect, SimpleNamespace(low=3))}, tmp_path)
+
+    assert [one.claim for one in found["USER-001"]] == [str(number) for number in range(12)]
+    assert {(one.met, one.unexpected, one.rows) for one in found["USER-001"]} == {(False, 3, (0, 1, 2))}

@@ -26,7 +26,8 @@ TRAIN = [chat(f"Is it {number}?") for number in range(20)]
 FRESH = [chat(f"Was it {number}?") for number in range(9)]
 GREETING = [said("How can I help?"), user("Hi"), said("Hello.")]
 OTHER = [GREETING[0], user("Bye"), GREETING[2]]
-FIXED = "Decide whether the review is positive or negative, and answer with that one word and nothing else: "
+INSTRUCTION = "Decide whether the review is positive or negative, and answer with that one word and nothing else: "
+FIXED = [chat(f"{INSTRUCTION}{number}", "yes") for number in range(30)]
 
 
 def longer(question, answer):
@@ -80,8 +81,7 @@ def test_a_split_of_data_with_copies_keeps_them_together(project, expect):
         pytest.param([{"messages": GREETING}], [{"messages": OTHER}], True, id="the assistant's same greeting"),
         pytest.param([longer("a", "b")], [longer("c", "b")], True, id="chats that begin the same"),
         pytest.param([chat("a", "yes")], [chat("b", "yes")], True, id="the same answer"),
-        pytest.param([chat(f"{FIXED}{n}", "yes") for n in range(20)], [chat(f"{FIXED}{n}", "yes") for n in range(20, 30)],
-                     True, id="one instruction, other inputs"),
+        pytest.param(FIXED[:20], FIXED[20:], True, id="one instruction, other inputs"),
         pytest.param(TRAIN, [*FRESH * 12, TRAIN[0]], True, id="less than one in a hundred"),
     ],
 )  # fmt: skip
@@ -103,13 +103,14 @@ def test_without_validation_data_it_is_not_applicable(project, expect):
 
 STORY = (
     "Once there was a lamp at the end of the pier that nobody had lit since the harbour closed, and each evening a boy "
-    "walked out to look at it, counting his steps, until one night he had counted so far that the lamp began to answer."
+    "walked out to look at it, counting his steps, until one night he had counted so far that the lamp began to speak. "
+    "It told him where all the ships had gone, and which of them had meant to come back once the tides were kinder."
 )
 
 
 def test_known_prompts_and_near_duplicates_are_found(project):
     project.rows([*TRAIN, chat("Tell me a story.", STORY)])
-    changed = chat("Tell me a story, please.", STORY.replace("evening", "morning"))
+    changed = chat("Tell me a tale.", STORY)
     project.rows([*FRESH, chat("Is it 7?", "No."), changed], "validation.jsonl")
     run = project.gate("-k", f"{CODE} or {SIMILAR}")
 

@@ -12,7 +12,7 @@ from preflight.data.label import IGNORE
 from preflight.data.prepare import prepare
 from preflight.data.shapes import normalise
 from preflight.model.tokenizer import load_tokenizer
-from preflight.review.view import view
+from preflight.review.view import OTHERWISE, view
 
 SOUND = {"role": "user", "content": "Is 91 prime?"}
 ANSWER = {"role": "assistant", "content": "No: 7 times 13."}
@@ -42,8 +42,9 @@ HEBREW = {
 }
 TEMPLATE = """{%- if tools %}{{ '<|im_start|>system\n' + (tools | tojson) + '<|im_end|>\n' }}{% endif -%}
 {%- for message in messages %}{{ '<|im_start|>' + message.role + '\n' }}{% if message.role == 'assistant' %}
-{%- generation %}{% if message.reasoning_content and loop.last %}{{ '<think>' + message.reasoning_content + '</think>\n' }}
-{%- endif %}{{ message.content }}{% for call in message.tool_calls or [] %}{{ call.function | tojson }}{% endfor %}
+{%- generation %}{% if message.reasoning_content and loop.last %}{{ '<think>' + message.reasoning_content }}
+{{- '</think>\n' }}{% endif %}{{ message.content }}
+{%- for call in message.tool_calls or [] %}{{ call.function | tojson }}{% endfor %}
 {{- '<|im_end|>' }}{% endgeneration %}{% else %}{{ message.content + '<|im_end|>' }}{% endif %}{{ '\n' }}
 {%- endfor %}"""
 
@@ -166,7 +167,7 @@ def test_what_max_length_cuts_is_shown_as_cut(look, mode, place):
 
 def test_a_cut_through_a_character_shows_the_character_as_cut(look):
     row = {"messages": [{"role": "user", "content": "🗼" * 9}, ANSWER]}
-    seen, prepared, tokenizer = look(row, max_length=9)
+    seen, prepared, tokenizer = look(row, max_length=8)
 
     assert tokenizer.backend.decode(prepared["input_ids"], skip_special_tokens=False).endswith("\ufffd")
     assert [turn.role for turn in seen.turns] == ["user", "assistant"]
@@ -204,7 +205,7 @@ def test_where_the_ids_are_not_the_text_both_are_shown(look, project, model):
     ]
     assert not any(piece.supervised for turn in seen.turns for piece in turn.shown)
     assert text_of(seen.read, lambda piece: piece.supervised) == "no: 7 times 13.<|im_end|>" * 2
-    assert "The tokenizer can't write this text: what the model reads is something else." in seen.notes
+    assert seen.notes == (OTHERWISE,)
 
 
 def test_turns_stand_apart_where_the_text_before_one_is_rendered_otherwise(look):

@@ -51,7 +51,7 @@ def split() -> Callable[..., Any]:
 
 @pytest.fixture
 def judge(tmp_path: Any) -> Callable[..., list[Finding]]:
-    """`judge(check, train, validation, thresholds, data=..., task=...)`: the check's findings; None if not applicable."""
+    """`judge(check, train, validation, data={...}, packing=True)`: the check's findings; None if not applicable."""
 
     def run(
         check: Callable[..., None], train: Any, validation: Any = None, *, task: str = "style-transfer", **given: Any
@@ -63,7 +63,7 @@ def judge(tmp_path: Any) -> Callable[..., list[Finding]]:
         arguments = {
             "train": train,
             "validation": validation,
-            "profile": train.profile,
+            "profile": getattr(train, "profile", None),
             "limits": limits,
             "evidence": lambda *_, **__: None,
             "config": SimpleNamespace(

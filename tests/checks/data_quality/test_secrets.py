@@ -1,0 +1,28 @@
+"""DATA-134: no row holds a secret key or token."""
+
+import pytest
+
+from tests.conftest import chat
+
+CODE = "DATA-134"
+
+SECRET = "ghp" + "_" + "w7Kx2mQz9LrTb4VnEy8GdHs1JpFc6UaXo3Ri"  # in two parts, so that nobody takes it for a leaked one
+
+
+def test_a_secret_is_found_and_masked(project):
+    project.rows([chat(1), chat(2, answer=f"Use the token {SECRET} for it."), chat(3)])
+    run = project.gate("-k", CODE)
+    (finding,) = run.findings(CODE)
+
+    assert run.outcome(CODE) == "warned"
+    assert finding["message"] == "1 of 3 rows hold a secret: github-pat (33.3%)"
+    assert finding["where"] == "train.jsonl:2"
+    assert finding["observed"] == "ghp_… (40 characters)"
+    assert SECRET[4:] not in run.screen + str(run.report)
+
+
+@pytest.mark.parametrize("answer", ["Use AKIAIOSFODNN7EXAMPLE.", "export KEY=sk-XXXXXXXXXXXXXXXXXXXXXXXX", "ghp_..."])
+def test_dummies_pass(project, expect, answer):
+    project.rows([chat(1), chat(2, answer=answer)])
+
+    assert expect(CODE, "passed") == []

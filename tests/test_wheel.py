@@ -44,6 +44,7 @@ def test_the_wheel_holds_one_package_with_its_data(tmp_path):
     for wanted in (
         "report/report.html.jinja",
         "report/schema.json",
+        "review/page.html.jinja",
         "checks/setup/warmup.py",
         "trainer/run.py",
         "py.typed",

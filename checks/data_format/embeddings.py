@@ -55,7 +55,7 @@ def special_tokens_that_are_read_were_trained(
     report_findings(_findings(config, tokenizer, bad, "read", "The markers of the turns mean nothing to the model."))
 
 
-@check("TOK-119", "ids-in-embedding", severity="required", section=1, item=ITEM, waivable=False)
+@check("TOK-119", "ids-in-embedding", severity="required", section=1, item=ITEM)
 def every_id_has_a_row_in_the_embedding(
     train: Split, tokenizer: Tokenizer, module_tree: ModuleTree, evidence: Evidence
 ) -> None:

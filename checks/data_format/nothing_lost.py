@@ -96,7 +96,9 @@ def arguments_of_tool_calls_are_rendered_once(
 
 def _takes_objects(config: Config, tokenizer: Tokenizer, number: int) -> bool:
     """Whether the template renders the calls of a row with their arguments as objects."""
-    example = next(example for row, _, example in source.examples(config, "train") if row == number)
+    examples = (example for row, _, example in source.examples(config, "train") if row == number)
+    if (example := next(examples, None)) is None:
+        return True
     messages = [{**message, "tool_calls": _as_objects(message.get("tool_calls"))} for message in example.messages]
     try:
         tokenizer.render(messages, tools=example.tools, options=example.options)

@@ -43,7 +43,7 @@ def the_model_stops_at_the_token_that_ends_answers(
     if name is None or end is None:
         not_applicable("the model's files name no EOS" if name is None else "no answer ends with a stop token")
     stops = said[name]["eos"]
-    listed = stops if isinstance(stops, list) else [stops]
+    listed = [stop for stop in (stops if isinstance(stops, list) else [stops]) if isinstance(stop, int)]
     text = tokenizer.hf.convert_ids_to_tokens(end)
     evidence(f"answers end with {text} ({end}), {name} stops at {', '.join(map(str, listed))}", ids=said)
     if end in listed:

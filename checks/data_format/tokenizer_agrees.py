@@ -34,7 +34,7 @@ def every_form_of_the_tokenizer_gives_the_same_ids(
     gives the model other ids than it was trained on; a special token that is spelled out ends and opens nothing.
     How to fix: Make tokenizer.json anew from the original tokenizer, or remove a `tokenizer.model` that doesn't belong
     to it. Correct added tokens in tokenizer.json.
-    Evidence: huggingface/transformers#23889, huggingface/transformers#24569, huggingface/transformers#35973.
+    Evidence: huggingface/transformers#27230, huggingface/transformers#35973, huggingface/transformers#23889.
     Threshold: 1 % of rows, for rare characters.
     """
     hf = tokenizer.hf

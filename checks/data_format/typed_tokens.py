@@ -24,8 +24,8 @@ def no_special_token_is_typed_in_a_message(train: Split, evidence: Evidence, lim
     Why it matters: The tokenizer reads it as the token itself: a turn ends in the middle, or a message opens another.
     An end of text typed behind each answer stands there twice.
     How to fix: Remove the tokens; the template writes them. In text about templates, break them up.
-    Evidence: huggingface/transformers#23818 (special tokens written as text). Threshold: 1 % of rows, and one row is
-    always allowed: a text about chat templates may hold one.
+    Evidence: huggingface/transformers#29279 (tokens typed in a message act as the template's own). Threshold: 1 % of
+    rows, and one row is always allowed: a text about chat templates may hold one.
     """
     found = train.flagged("typed-special")
     evidence(f"{counted(len(found), 'row')} of {train.rows:,} with a special token as text", rows=len(found))

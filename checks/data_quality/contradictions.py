@@ -39,15 +39,16 @@ def one_prompt_has_no_two_answers_that_contradict(
     chats = train.profile[train.profile["shape"] != "text"]
     if chats.empty:
         not_applicable("plain text has no prompts")
-    several = chats[chats.groupby(PROMPT)["answer_hash"].transform("nunique") > 1]
+    again = chats[chats.duplicated(PROMPT, keep=False)]
+    several = again[again.groupby(PROMPT)["answer_hash"].transform("nunique") > 1]
     unsure = several if config.task.type in ONE_ANSWER else labels(several, chats, limits.min_prompts)
     groups = contradictions(unsure, config, limits.max_words)
     wrong = sum(len(rows) - max(rows["says"].value_counts()) for rows in groups)
+    prompts = several.groupby(PROMPT).ngroups
     evidence(
-        f"{counted(len(groups), 'prompt')} with contradictory answers, "
-        f"{several.groupby(PROMPT).ngroups:,} with several answers",
+        f"{counted(len(groups), 'prompt')} with contradictory answers, {prompts:,} with several answers",
         contradictory=len(groups),
-        several=several.groupby(PROMPT).ngroups,
+        several=prompts,
         rows=wrong,
     )
     if wrong > limits.max_fraction * train.rows:

@@ -6,6 +6,7 @@ from preflight.config import Config
 from preflight.data import slices
 from preflight.data.slices import Slice
 from preflight.data.store import Prepared, Split
+from preflight.findings import counted
 from preflight.fixtures import Evidence
 
 
@@ -29,7 +30,7 @@ def the_declared_edge_cases_are_in_the_data(
     Why it matters: What the model never saw it does by chance, and what validation lacks nobody notices.
     How to fix: Add examples of the slice, to both splits. Declare edge cases as
     `data.slices: {refunds: "refund|money back", french: {language: fr}}`.
-    Evidence: the checklist.
+    Evidence: the checklist. One row of a slice is the least that makes it present.
     """
     present = {name: int(find(train.profile).sum()) for name, find in slices.AUTOMATIC.items()}
     splits = [split for split in prepared.splits.values() if split.rows]
@@ -41,21 +42,21 @@ def the_declared_edge_cases_are_in_the_data(
 
 
 def _absent(declared: Mapping[str, Mapping[str, Slice]], config: Config, least: int) -> Iterator[Finding]:
-    for split, found in declared.items():
-        for name, one in found.items():
-            if one.rows >= least:
-                continue
-            key = f"data.slices.{name}"
-            columns = " or ".join(one.missing)
-            yield Finding(
-                f"the slice {name!r} has {one.rows or 'no'} {'row' if one.rows == 1 else 'rows'} in the {split} data"
-                + (f": no row has a column {columns}" if columns else ""),
-                where=config.where(key),
-                expected=f"at least {least}",
-                why="What the model never saw it does by chance."
-                if split == "train"
-                else "Whether the model does it stays unknown.",
-                fix=f"Correct the name of the column in {key}."
-                if columns
-                else f"Add examples of it to the {split} data.",
-            )
+    for name in config.data.slices:
+        few = {split: found[name] for split, found in declared.items() if found[name].rows < least}
+        if not few:
+            continue
+        key = f"data.slices.{name}"
+        columns = " or ".join(dict.fromkeys(column for one in few.values() for column in one.missing))
+        told = " and ".join(
+            f"{counted(one.rows, 'row') if one.rows else 'no row'} in {split}" for split, one in few.items()
+        )
+        yield Finding(
+            f"the slice {name!r} has {told}",
+            where=config.where(key),
+            expected=f"at least {least} each",
+            why="What the model never saw it does by chance; what validation lacks nobody notices.",
+            fix=f"Correct {key}: no row has a column {columns}."
+            if columns
+            else f"Add examples of it to {' and '.join(few)}.",
+        )

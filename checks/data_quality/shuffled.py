@@ -53,10 +53,10 @@ def rows_are_not_fed_in_sorted_order(config: Config, train: Split, evidence: Evi
         if order.runs < limits.max_share_of_runs * order.usual and -order.z >= limits.min_z
     }
     way = _way(config)
-    told = f"sorted by {', '.join(found)}" if found else "in no order"
-    evidence(
-        told if way or not found else f"{told}, but drawn at random", orders={n: o._asdict() for n, o in orders.items()}
-    )
+    names = " and ".join(", ".join(found).rsplit(", ", 1))
+    drawn = ", but drawn at random" if found and way is None else ""
+    told = f"sorted by {names}{drawn}" if found else "not sorted"
+    evidence(told, orders={name: order._asdict() for name, order in orders.items()})
     if not found or way is None:
         return
     name, order = min(found.items(), key=lambda item: item[1].runs / item[1].usual)
@@ -64,7 +64,7 @@ def rows_are_not_fed_in_sorted_order(config: Config, train: Split, evidence: Evi
     report_findings(
         [
             Finding(
-                f"the training rows are sorted by {' and '.join(found)}",
+                f"the training rows are sorted by {names}",
                 where=config.where(key),
                 observed=f"{order.runs:,} stretches of equal {name}",
                 expected=f"about {order.usual:,.0f}, as in a random order",

@@ -2,10 +2,10 @@ from typing import Any
 
 from preflight import Finding, check, report_findings
 from preflight.config import Config
+from preflight.data import source
 from preflight.data.store import Split
 from preflight.findings import not_applicable
 from preflight.fixtures import Evidence
-from preflight.model.tokenizer import Tokenizer
 
 LABEL = 6  # words of an answer that may be one of a few labels
 SHOWN = 100
@@ -19,9 +19,7 @@ SHOWN = 100
     item="Balanced distribution: task types evenly represented",
     thresholds={"max_fraction": 0.2},
 )
-def no_answer_is_given_to_most_questions(
-    config: Config, train: Split, tokenizer: Tokenizer, evidence: Evidence, limits: Any
-) -> None:
+def no_answer_is_given_to_most_questions(config: Config, train: Split, evidence: Evidence, limits: Any) -> None:
     """No single answer is given over and over.
 
     What it checks: The share of rows that end with the most frequent answer, in the same words. Labels, which are
@@ -35,8 +33,6 @@ def no_answer_is_given_to_most_questions(
     profile = train.profile
     counts = profile["answer_hash"].value_counts()
     rows = profile[profile["answer_hash"] == counts.index[0]]
-    text = _answer(train, int(profile.index.get_loc(rows.index[0])), tokenizer)
-    label = len(text.split()) <= LABEL and len(text) < SHOWN
     share = len(rows) / len(profile)
     evidence(
         f"{len(counts):,} different answers in {len(profile):,} rows",
@@ -44,7 +40,10 @@ def no_answer_is_given_to_most_questions(
         most_frequent=len(rows),
         share=share,
     )
-    if label or len(rows) < 3 or share <= limits.max_fraction:
+    if len(rows) < 3 or share <= limits.max_fraction:
+        return
+    text = _answer(config, rows["row"].iloc[0])
+    if len(text.split()) <= LABEL and len(text) < SHOWN:
         return
     report_findings(
         [
@@ -60,7 +59,7 @@ def no_answer_is_given_to_most_questions(
     )
 
 
-def _answer(train: Split, place: int, tokenizer: Tokenizer) -> str:
-    """The supervised text of a row, without special tokens."""
-    learned = [token for token in train.examples[place]["labels"] if token >= 0]
-    return str(tokenizer.backend.decode(learned, True)).strip()
+def _answer(config: Config, row: int) -> str:
+    """The last answer of a training row."""
+    example = next(example for number, _, example in source.examples(config, "train") if number == row)
+    return str(example.messages[-1]["content"] if example.messages else example.completion).strip()

@@ -61,10 +61,11 @@ def places(found: Sequence[str], limit: int = 3) -> str:
 
 
 def seen(found: Any) -> dict[str, str]:
-    """Where a flag was first set and what shows it, as a finding takes it; `found` is what `Split.flagged` gives."""
+    """Where a flag was set first and what shows it, as a finding takes it; `found` is what `Split.flagged` gives."""
     where = list(found["where"])
-    also = f"; also {places(where[1:])}" if len(where) > 1 else ""
-    return {"where": where[0], "observed": f"{found.iloc[0]['text']!r}{also}"}
+    shows = [repr(text) for text in found["text"].dropna()[:1]]  # the text of the first rows is kept, not of all
+    also = [f"also {places(where[1:])}"] if len(where) > 1 else []
+    return {"where": where[0], "observed": "; ".join(shows + also)}
 
 
 def _ends(batch: Batch, tokenizer: Tokenizer) -> Iterator[tuple[str, int, str]]:

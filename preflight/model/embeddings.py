@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from preflight.config import Config
+from preflight.findings import counted
 from preflight.model import files
 
 SAMPLE = 512  # rows that stand for all
@@ -61,7 +62,7 @@ def untrained(config: Config, vocabulary: int, ids: Iterable[int], others: Itera
             elif (row - mean).norm() < SMALL * spread:
                 reason = "it is the mean of all rows"
             elif same := [n for n, other in kept.items() if n != token and (row - other).norm() < SAME * spread]:
-                reason = f"it is the same as that of {len(same)} other reserved tokens"
+                reason = f"it is the same as that of {counted(len(same), 'reserved token')}"
             if reason:
                 found.setdefault(token, []).append(Untrained(name, reason))
     return found

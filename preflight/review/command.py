@@ -31,7 +31,7 @@ def review(path: Path, *, samples: int, seed: int | None, port: int, reviewer: s
     try:
         tokenizer = load_tokenizer(config)
         prepared = prepare(config, tokenizer, sys.stderr)
-        name = " ".join((reviewer or _name(config)).split())
+        name = " ".join((reviewer or "").split()) or " ".join(_name(config).split())
         desk = open_desk(config, prepared, tokenizer, reviewer=name, count=samples, seed=seed)
     except KeyboardInterrupt:
         return 130

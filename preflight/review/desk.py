@@ -73,13 +73,19 @@ class Desk:
         found = record.load(self.path)
         if found is None or found.data.digest != self.empty.data.digest:
             return self.empty
-        return found.model_copy(update={"data": self.empty.data, "sample": self.order})
+        drawn = max(found.sample, self.order, key=len)  # another reviewer may have drawn more meanwhile
+        return found.model_copy(update={"data": self.empty.data, "sample": drawn})
 
     def say(self, row: int, verdict: Opinion | None, comment: str) -> None:
         """Write down what the reviewer says about a row. A record of other data is moved aside, not overwritten."""
         with FileLock(self.lock):
             found = record.load(self.path)
-            if found is not None and found.data.digest != self.empty.data.digest:
+            same = found is not None and found.data.digest == self.empty.data.digest
+            if found is not None and same and found.seed != self.empty.seed:
+                raise record.RecordError(
+                    f"it was begun with seed {found.seed} meanwhile; run preflight review again, without --seed"
+                )
+            if found is not None and not same:
                 self.path.replace(self.path.with_suffix(f".{datetime.now():%Y%m%d-%H%M%S}.json"))
             where, now = self.items[row].facts["where"], datetime.now(UTC).replace(microsecond=0)
             said = Verdict(row=row, where=where, verdict=verdict, comment=comment, at=now)
@@ -127,8 +133,8 @@ def open_desk(
     if found is not None and found.data.digest == data.digest:
         if seed not in (None, found.seed):
             raise record.RecordError(
-                f"its sample was drawn with seed {found.seed}. Leave --seed out to go on with it; "
-                f"choosing among samples would not be random"
+                f"its sample was drawn with seed {found.seed}. Leave --seed out to go on with it: "
+                "a choice among samples would not be random"
             )
         seed, count = found.seed, max(count, len(found.sample))
     drawn = sample.draw(data, seed or 0, sample.rows_of(config, prepared), count)
@@ -147,5 +153,7 @@ def _items(config: Config, prepared: Prepared, wanted: set[int]) -> dict[int, It
         places = dict(zip(facts, map(int, drawn.index), strict=True))
         for number, row in source.rows(config, split.name):
             if number in facts and isinstance(row, Row):
-                found[number] = Item(row, normal(row), split.examples[places[number]], facts[number])
+                found[number] = Item(row, normal(row), split.examples[places[number]], facts.pop(number))
+            if not facts:
+                break
     return found

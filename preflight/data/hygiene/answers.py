@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from preflight.data.hygiene.turn import ANSWERS, Found, Scan, Turn, excerpt, topics
+from preflight.data.hygiene.turn import ANSWERS, LEARNED, Found, Scan, Turn, excerpt, topics
 
 ECHO = 40  # characters of a prompt that isn't repeated by chance, as a short sentence to correct may be
 SAME = 40  # characters of a turn that isn't said twice by chance, as "yes, please" may be
@@ -32,8 +32,8 @@ def look(turns: Sequence[Turn]) -> Told:
             if len(asked) >= ECHO and len(text) > len(asked) and text.startswith(asked):
                 yield turn, "echo", "", excerpt(asked)
             yield from _ends(turn, text)
-            if len(text) >= LONG and (loop := looped(text)) and not REPEAT.search(turn.asked):
-                yield turn, "loop", "", excerpt(loop)
+        if turn.role in LEARNED and len(text) >= LONG and (loop := looped(text)) and not REPEAT.search(turn.asked):
+            yield turn, "loop", "", excerpt(loop)
         if len(text) >= SAME and (answer or turn.role == "user") and not turn.message.get("tool_calls"):
             if (turn.role, text) in seen:
                 yield turn, "repeat", "", excerpt(text)
@@ -59,7 +59,7 @@ def _ends(turn: Turn, text: str) -> Told:
     """How an answer ends. `prose` isn't a fault: it counts the answers that should end with a full stop."""
     if text.count("```") % 2:
         yield turn, "cut", "fence", _tail(text)
-    elif URL.search(text, max(len(text) - LINK, 0)):
+    elif "http" in text[-LINK:] and URL.search(text, max(len(text) - LINK, 0)):
         yield turn, "cut", "link", _tail(text)
     elif len(text) >= LONG and is_prose(text):
         yield turn, "prose", "", ""
@@ -140,6 +140,6 @@ BOILER = Scan(
     r"(?i:\bas an? (?:large|ai|artificial|language)|(?:'|’| a)m (?:(?:just |only )?an ai\b|chatgpt|a la)|by openai|"
     r"\bals ki|en tant qu|como (?:um |un )?modelo|语言模型|\bкак (?:ИИ|языковая)|my (?:knowledge|training)|"
     r"as of my l|^\s*(?:i(?:'|’| a)m (?:very |really |so |not |un|sorry)|sorry|i can(?:not|'t|’t)|i do(?:n| n)))",
-    ANSWERS,
+    LEARNED,
     _boilerplate,
 )

@@ -1,5 +1,6 @@
 """The pass: every example of a split looked at once, a batch at a time."""
 
+import gc
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -12,7 +13,7 @@ from preflight.config import Config
 from preflight.data import source
 from preflight.data.hygiene import answers, calls, language, markers, personal, residue, secrets
 from preflight.data.hygiene.result import EXCERPTS, Hit, Hygiene
-from preflight.data.hygiene.turn import ANSWERS, Scan, Turn, turns_of
+from preflight.data.hygiene.turn import LEARNED, Scan, Turn, turns_of
 from preflight.data.readers import Row
 from preflight.data.shapes import Example
 
@@ -35,7 +36,12 @@ def look(config: Config, rows: int, special: str, screen: IO[str] | None = None)
     shown = screen is not None and screen.isatty()
     examples = source.examples(config, "train")
     bar = iter(tqdm(examples, "reading", rows, file=screen, delay=2, unit=" rows", leave=False, disable=not shown))
-    return sweep(bar, scans(special), max(rows // language.SAMPLE, 1))
+    collecting = gc.get_threshold()
+    gc.set_threshold(100_000)  # as in `prepare`: rows are trees without cycles
+    try:
+        return sweep(bar, scans(special), max(rows // language.SAMPLE, 1))
+    finally:
+        gc.set_threshold(*collecting)
 
 
 def scans(special: str) -> tuple[Scan, ...]:
@@ -90,7 +96,7 @@ def _look_at(batch: Sequence[tuple[int, Row, Example]], scans: Sequence[Scan], s
 
 def _language(turns: Sequence[Turn]) -> Told:
     """The language of an example's last answer: not a fault, but counted like one."""
-    spoken = [turn for turn in turns if turn.role in ANSWERS]
+    spoken = [turn for turn in turns if turn.role in LEARNED]
     code = language.of(spoken[-1].text) if spoken else None
     if code is not None:
         yield spoken[-1], "language", code, spoken[-1].text[:100]

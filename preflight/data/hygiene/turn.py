@@ -43,6 +43,7 @@ class Turn(NamedTuple):
 
 
 ANSWERS = frozenset(("assistant", "completion"))
+LEARNED = ANSWERS | {"text"}
 EVERYBODY = frozenset(("system", "developer", "user", "assistant", "tool", "prompt", "completion", "text"))
 
 Found = Iterable[tuple[str, str]]  # which variety, and an excerpt

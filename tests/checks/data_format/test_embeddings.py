@@ -1,6 +1,7 @@
 """TOK-117, TOK-118: special tokens in the data have trained rows. TOK-119: every id has a row."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -12,80 +13,51 @@ START, END = 1, 2  # <|im_start|> is read, <|im_end|> is learned
 
 @pytest.fixture
 def trained(model):
-    """The model with an embedding like that of a trained one: its rows differ in length and share a direction."""
+    """The model with an embedding like that of a trained one, its rows of different lengths; some of them are zero."""
 
-    def place(head=False, **rows):
+    def place(*zeros, layer=EMBED):
         tensors = load_file(model / "model.safetensors")
-        weight = tensors[EMBED]
         torch.manual_seed(1)
-        weight = torch.randn(weight.shape) * torch.rand(weight.shape[0], 1).add(0.5) + 0.5
-        if head:
-            tensors["lm_head.weight"] = weight.clone()
-        for name, row in rows.items():
-            tensors["lm_head.weight" if head else EMBED] = weight
-            weight[int(name[1:])] = row(weight)
-        tensors.setdefault(EMBED, weight)
-        if head:
-            tensors["lm_head.weight"] = weight
-        else:
-            tensors[EMBED] = weight
+        shape = tensors[EMBED].shape
+        weight = torch.randn(shape) * torch.rand(shape[0], 1).add(0.5) + 0.5
+        tensors |= {EMBED: weight.clone(), layer: weight}
+        weight[list(zeros)] = 0
         save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
 
     return place
 
 
-zero = lambda weight: torch.zeros(weight.shape[1])  # noqa: E731
-small = lambda weight: weight[9] / 10  # noqa: E731
-mean = lambda weight: weight.mean(0)  # noqa: E731
-same = lambda weight: weight[5]  # noqa: E731
-
-
-@pytest.mark.parametrize(
-    "row, reason",
-    [(zero, "its length is 0%"), (small, "its length is"), (mean, "the mean of all rows"), (same, "same as that of")],
-    ids=["zero", "small", "mean", "same as another"],
-)
-def test_an_untrained_token_that_is_learned_is_found(trained, expect, row, reason):
-    trained(_2=row)
+def test_an_untrained_token_that_is_learned_is_found_until_it_is_trained(project, trained, expect):
+    trained(END)
     (finding,) = expect("TOK-117", "failed")
 
     assert finding["message"] == "<|im_end|> is learned, but never trained"
-    assert reason in finding["observed"]
+    assert finding["observed"] == "<|im_end|>: its length is 0% of the usual one (embed_tokens)"
     assert finding["fix"].endswith("lora.trainable_token_indices: [2].")
+
+    project.set(lora={"trainable_token_indices": [END]})  # the fix that the finding names
+    assert expect("TOK-117", "passed") == []
 
 
 def test_the_output_layer_counts_too(project, trained, expect, model):
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
-    trained(head=True, _2=zero)
+    trained(END, layer="lm_head.weight")
 
     assert "(lm_head)" in expect("TOK-117", "failed")[0]["observed"]
 
 
 def test_an_untrained_token_that_is_read_is_found(project, trained):
-    trained(_1=zero)
+    trained(START)
     run = project.gate("-k", "TOK-11")
 
     assert run.outcome("TOK-117") == "passed", run.screen
     assert run.findings("TOK-118")[0]["message"] == "<|im_start|> is read, but never trained"
 
 
-@pytest.mark.parametrize(
-    "lora",
-    [
-        {"trainable_token_indices": [END]},
-        {"trainable_token_indices": {"embed_tokens": [END]}},
-        {"modules_to_save": ["embed_tokens"]},
-        None,
-    ],
-    ids=["its row", "its row by layer", "the embedding", "everything"],
-)
-def test_an_untrained_token_that_is_trained_now_passes(project, trained, expect, lora):
-    trained(_2=zero)
-    if lora is None:
-        project.set(lora=None, training={"learning_rate": 2e-5})
-    else:
-        project.set(lora=lora)
+def test_full_fine_tuning_trains_them(project, trained, expect):
+    trained(END)
+    project.set(lora=None, training={"learning_rate": 2e-5})
 
     assert expect("TOK-117", "passed") == []
 
@@ -118,8 +90,6 @@ ENDING += "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif
 
 def test_a_token_that_the_model_does_not_know_is_found(project, trained, expect, model):
     """The tokenizer of another folder has taken a free row for a token of its own."""
-    import shutil
-
     shutil.copytree(model, project.folder / "words")
     path = project.folder / "words" / "tokenizer.json"
     path.write_text(path.read_text().replace("<empty_output>", "<answer_ends>"))

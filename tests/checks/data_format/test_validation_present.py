@@ -58,6 +58,7 @@ def test_runs_with_validation_pass(project, data, held_out, share):
 @pytest.fixture
 def finding(judge):
     """The finding on a number of training rows and of validation rows; None if there is none."""
+
     def judged(train, validation, share=None):
         splits = [SimpleNamespace(rows=rows) for rows in (train, validation)]
         found = judge(validation_is_neither_too_small_nor_too_large, *splits, data={"validation_split": share})
@@ -70,10 +71,20 @@ def finding(judge):
     "train, validation, message, fix",
     [
         (600, 16, "16 validation rows of 616 are too few to tell much", "Move 15 rows from data.train to data.valid"),
-        (95, 5, "5 validation rows of 100 are too few to tell much", "Move 15 rows from data.train to data.validation."),
+        (
+            95,
+            5,
+            "5 validation rows of 100 are too few to tell much",
+            "Move 15 rows from data.train to data.validation.",
+        ),
         (2000, 1, "1 validation row of 2,001 is too few to tell much", "Move 199 rows from data.train to data.valida"),
         (50_000, 99, "99 validation rows of 50,099 are too few to tell much", "Move 4,911 rows from data.train to "),
-        (600, 400, "400 validation rows of 1,000 are more than validation needs", "Move 300 rows from data.validation "),
+        (
+            600,
+            400,
+            "400 validation rows of 1,000 are more than validation needs",
+            "Move 300 rows from data.validation ",
+        ),
     ],
 )
 def test_a_wrong_share_is_found_with_the_rows_to_move(finding, train, validation, message, fix):

@@ -34,7 +34,9 @@ def test_a_column_that_no_row_has_is_found(project, expect):
 @pytest.mark.parametrize(
     "tasks, messages",
     [
-        pytest.param(["a"] * 100 + [*"bcdefg"], ["6 of 7 task types are rare; a, the commonest, has 100 rows"], id="many"),
+        pytest.param(
+            ["a"] * 100 + [*"bcdefg"], ["6 of 7 task types are rare; a, the commonest, has 100 rows"], id="many"
+        ),
         pytest.param(["a"] * 98 + [None] * 2, ["2 of 100 rows have no task type in the column kind"], id="untold"),
         pytest.param(["a"] * 99 + [None], [], id="one untold in a hundred"),
         pytest.param(["a"] * 100 + ["b"] * 10, [], id="a tenth"),

@@ -37,7 +37,6 @@ def test_answers_that_break_off_are_found(project, expect, data, message):
         pytest.param(rows(40, 4), id="one in ten"),
         pytest.param(rows(40, 40), id="data without full stops"),
         pytest.param(rows(10, 4), id="too few to tell"),
-        pytest.param([chat(number, answer="one\ntwo\nthree") for number in range(40)], id="lists"),
     ],
 )
 def test_what_may_end_so_passes(project, expect, data):

@@ -1,7 +1,5 @@
 """DATA-122: answers don't begin with the whole prompt."""
 
-import pytest
-
 from tests.conftest import chat
 
 CODE = "DATA-122"
@@ -25,8 +23,7 @@ def test_echoes_are_found(project, expect):
     assert finding["fix"] == "Cut the prompt off the answers of these 4 rows."
 
 
-@pytest.mark.parametrize("count, echoes", [(100, 2), (400, 4)])
-def test_a_few_pass(project, expect, count, echoes):
-    project.rows(rows(count, echoes))
+def test_two_of_many_pass(project, expect):
+    project.rows(rows(100, 2))
 
     assert expect(CODE, "passed") == []

@@ -19,22 +19,16 @@ def test_absent_slices_are_found_in_either_split(project, expect):
         "typo": {"lnag": "fr"},
         "none": "no such words",
     }
-    found = expect_findings(project.set(data={"slices": slices}), expect)
+    found = project.set(data={"slices": slices}) and expect(CODE, "warned")
 
-    assert found == {
-        "the slice 'refunds' has no rows in the validation data": "Add examples of it to the validation data.",
-        "the slice 'french' has no rows in the validation data": "Add examples of it to the validation data.",
-        "the slice 'typo' has no rows in the train data: no row has a column lnag":
-            "Correct the name of the column in data.slices.typo.",
-        "the slice 'typo' has no rows in the validation data: no row has a column lnag":
-            "Correct the name of the column in data.slices.typo.",
-        "the slice 'none' has no rows in the train data": "Add examples of it to the train data.",
-        "the slice 'none' has no rows in the validation data": "Add examples of it to the validation data.",
+    assert {finding["message"]: finding["fix"] for finding in found} == {
+        "the slice 'refunds' has no row in validation": "Add examples of it to validation.",
+        "the slice 'french' has no row in validation": "Add examples of it to validation.",
+        "the slice 'typo' has no row in train and no row in validation":
+            "Correct data.slices.typo: no row has a column lnag.",
+        "the slice 'none' has no row in train and no row in validation": "Add examples of it to train and validation.",
     }  # fmt: skip
-
-
-def expect_findings(project, expect):
-    return {finding["message"]: finding["fix"] for finding in expect(CODE, "warned")}
+    assert found[0]["where"] == "config.yaml:13"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 
 import pytest
 
-from preflight.checks.data_quality.leakage import (
-    no_validation_example_is_in_the_training_data,
-    validation_asks_other_questions_than_training,
-)
+from preflight.checks.data_quality.leakage import no_validation_example_is_in_the_training_data
+from preflight.checks.data_quality.similar_leakage import validation_asks_other_questions_than_training
 
 CODE, SIMILAR = "DATA-105", "DATA-116"
 
@@ -60,8 +58,8 @@ def test_many_leaked_examples_are_one_finding(split, judge):
     train = split(20, prompt_hash=range(110, 130), answer_hash=range(10, 30))
     (finding,) = judge(no_validation_example_is_in_the_training_data, train, validation)
 
-    assert finding.message == "20 of 40 validation rows: the same example as a row of the training data"
-    assert finding.observed.startswith("50.0%: validation.jsonl:11 as train.jsonl:1, ")
+    assert finding.message == "20 of 40 validation examples stand in the training data"
+    assert finding.observed.startswith("50.0%; validation.jsonl:11 as train.jsonl:1, ")
     assert finding.fix == "Delete 20 rows from the validation data."
 
 

@@ -11,7 +11,9 @@ def chat(question, answer):
     return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
 
 
-@pytest.mark.parametrize("training", [{}, {"assistant_only_loss": False}], ids=["answers learned", "everything learned"])
+@pytest.mark.parametrize(
+    "training", [{}, {"assistant_only_loss": False}], ids=["answers learned", "everything learned"]
+)
 def test_a_giant_row_is_found_with_the_length_that_cuts_it_alone(project, training):
     project.set(training={"max_length": None, **training})
     project.rows([chat(f"Is it {n}?", "It is so. " * 5) for n in range(100)] + [chat("Why?", "It is so. " * 900)])

@@ -1,7 +1,5 @@
 """DATA-125: no text was decoded in the wrong encoding."""
 
-import pytest
-
 from tests.conftest import chat
 
 CODE = "DATA-125"
@@ -16,8 +14,8 @@ def test_one_broken_text_is_found(project, expect):
     assert finding["observed"] == "sch\u00c3\u00b6n. (for schön.)"
 
 
-@pytest.mark.parametrize("answer", ["Déjà vu à la « fête » 🎉 größer ½ €", "Привет, СССР", "关闭灯具，让它冷却"])
-def test_letters_of_any_language_pass(project, expect, answer):
-    project.rows([chat(1, answer=answer), chat(2)])
+def test_letters_of_any_language_pass(project, expect):
+    answers = ("Déjà vu à la « fête » 🎉 größer ½ €", "Привет, СССР", "关闭灯具，让它冷却", "Tắt đèn, ĐÀ NẴNG")
+    project.rows([chat(number, answer=answer) for number, answer in enumerate(answers)])
 
     assert expect(CODE, "passed") == []

@@ -21,7 +21,7 @@ def test_personal_data_is_found_and_masked(project):
     assert run.outcome(CODE) == "warned"
     assert finding["message"] == "3 of 33 rows hold personal data: e-mail 2, phone 1 (9.1%)"
     assert finding["observed"] == "h…@p….de; train.jsonl:3: +46…10; also train.jsonl:2"
-    assert "brandt" not in run.screen + str(run.report)
+    assert "brandt" not in run.screen + str(run.check(CODE))
 
 
 @pytest.mark.parametrize(

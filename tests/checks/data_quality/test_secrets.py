@@ -1,7 +1,5 @@
 """DATA-134: no row holds a secret key or token."""
 
-import pytest
-
 from tests.conftest import chat
 
 CODE = "DATA-134"
@@ -18,11 +16,11 @@ def test_a_secret_is_found_and_masked(project):
     assert finding["message"] == "1 of 3 rows hold a secret: github-pat (33.3%)"
     assert finding["where"] == "train.jsonl:2"
     assert finding["observed"] == "ghp_… (40 characters)"
-    assert SECRET[4:] not in run.screen + str(run.report)
+    assert SECRET[4:] not in run.screen + str(run.check(CODE))
 
 
-@pytest.mark.parametrize("answer", ["Use AKIAIOSFODNN7EXAMPLE.", "export KEY=sk-XXXXXXXXXXXXXXXXXXXXXXXX", "ghp_..."])
-def test_dummies_pass(project, expect, answer):
-    project.rows([chat(1), chat(2, answer=answer)])
+def test_dummies_pass(project, expect):
+    dummies = ("Use AKIAIOSFODNN7EXAMPLE.", "export KEY=sk-XXXXXXXXXXXXXXXXXXXXXXXX", "ghp_...")
+    project.rows([chat(number, answer=dummy) for number, dummy in enumerate(dummies)])
 
     assert expect(CODE, "passed") == []

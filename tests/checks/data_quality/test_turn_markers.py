@@ -11,23 +11,15 @@ def rows(*answers):
     return [chat(number, answer=answer) for number, answer in enumerate(answers)] + [chat(n) for n in range(50, 80)]
 
 
-@pytest.mark.parametrize(
-    "answers, shown",
-    [
-        pytest.param(["It is so.</s>"] * 2, "It is so.</s>", id="another model's end of text"),
-        pytest.param(["### Response:\nIt is so."] * 3, "### Response: It is so.", id="a heading of prompts"),
-        pytest.param(
-            ["So.\n\nHuman: And now?\n\nAssistant: Yes."] * 2, "So. Human: And now? Assistant: Yes.", id="a turn"
-        ),
-    ],
-)
-def test_markers_are_found(project, expect, answers, shown):
-    project.rows(rows(*answers))
+def test_markers_are_found(project, expect):
+    project.rows(rows(*["### Response:\nIt is so."] * 2, "So.\n\nHuman: And now?\n\nAssistant: Yes."))
     (finding,) = expect(CODE, "warned")
 
     assert finding["where"] == "train.jsonl:1"
-    assert finding["observed"].startswith(shown)
-    assert finding["fix"].startswith(f"Remove the markers from these {len(answers)} rows")
+    assert finding["observed"] == (
+        "### Response: It is so.; train.jsonl:3: So. Human: And now? Assistant: Yes.; also train.jsonl:2"
+    )
+    assert finding["fix"] == "Remove the markers from these 3 rows, or split them into turns."
 
 
 @pytest.mark.parametrize(

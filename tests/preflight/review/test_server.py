@@ -287,6 +287,19 @@ def test_a_sitting_goes_on_where_the_last_one_ended(sit):
         sit(seed=1)
 
 
+def test_rows_that_are_held_out_can_be_drawn_too(project, sit):
+    del project.config["data"]["validation"]
+    project.set(data={"validation_split": 0.2})
+    desk = sit(count=60)
+
+    assert sorted(desk.items) == sorted(desk.order) == list(range(60))
+    for row in desk.order:
+        assert desk.items[row].row.value == json.loads(desk.as_written(row))
+        assert desk.items[row].facts["where"] == f"train.jsonl:{row + 1}"
+        said = "".join(piece.text for piece in desk.view(row).turns[-1].shown if piece.supervised)
+        assert said == desk.items[row].row.value["messages"][-1]["content"] + "<|im_end|>"
+
+
 def test_a_record_of_other_data_is_moved_aside_with_the_first_verdict(project, sit):
     desk = sit()
     desk.say(desk.order[0], "accept", "before")

@@ -19,8 +19,9 @@ def hardly_any_example_is_nearly_another(train: Split, evidence: Evidence, limit
     """Hardly any training example is nearly the same as another.
 
     What it checks: Examples that differ from an earlier one in nothing but spaces and capitals, or that share at least
-    80 % of their runs of five tokens with it (MinHash). Runs that a tenth of all rows share, such as a system prompt or
-    a fixed instruction, don't count. Equal examples are DATA-104's.
+    80 % of their runs of five tokens with it (MinHash), and as much of the answer. Where that is too short to compare
+    it must be the same, and the prompts begin and end alike, so that several questions on one text are no duplicates.
+    Runs that a tenth of all rows share, such as a fixed instruction, don't count. Equal examples are DATA-104's.
     Why it matters: To the model they are copies: it learns them by heart, and they crowd out the others.
     How to fix: Look at the named pairs, and keep one of each that says nothing new.
     Evidence: deepchecks takes up to 5 % of repeated texts as normal; data-juicer drops near duplicates by MinHash.

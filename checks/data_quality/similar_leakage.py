@@ -23,8 +23,8 @@ def validation_asks_other_questions_than_training(
     """Validation asks other questions than training does.
 
     What it checks: Validation examples whose prompt is one of the training data's, with another answer, and those that
-    share at least 80 % of their runs of five tokens with a training example. A prompt that 1 % of the training rows
-    share asks for anything, and doesn't count. Equal examples are DATA-105's.
+    are near duplicates of a training example, as DATA-107 has them. A prompt that 1 % of the training rows share asks
+    for anything, and doesn't count. Equal examples are DATA-105's.
     Why it matters: The model has seen the question and an answer to it, so validation says too little about new ones.
     How to fix: Split by question or by source, not by row: `data.validation_split` does it. Or delete the named rows.
     Evidence: huggingface/datasets#4261, TelecomsXChangeAPi/OpenTextShield#194. Thresholds: 1 % of the validation rows

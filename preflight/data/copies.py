@@ -4,14 +4,24 @@ Every function gives a frame with `where`, the row's place, and `original`, the 
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from preflight.data.fidelity import places
+import numpy as np
+import numpy.typing as npt
+
+from preflight.data import fidelity
+from preflight.data.expectations import lengths
+from preflight.data.label import IGNORE
+from preflight.data.similar import MIN_RUNS, RUN, SIMILAR
 from preflight.data.store import Split
 from preflight.findings import Finding
 
 APART = 5  # so many are named one by one, more are one finding
 LISTED = 50  # in the evidence
+BATCH = 1000  # pairs
+EDGE = 24  # tokens of a prompt's beginning and end
+HALF = np.uint64(32)  # bits
+FACTORS = np.array([2 * pow(0x9E3779B1, step, 1 << 62) + 1 for step in range(1, RUN + 1)], dtype=np.uint64)
 OPEN = 0.01  # a prompt that so many of the rows share asks for anything: it says nothing about the answer
 PAIR = ["prompt_hash", "answer_hash"]
 WORDS = [*PAIR, "head"]  # tools stand in the head
@@ -34,8 +44,8 @@ def near(split: Split) -> Any:
         different.drop_duplicates(WORDS), on=WORDS, suffixes=("", "_of")
     )
     pairs = split.near.merge(profile, on="row").merge(profile, left_on="other", right_on="row", suffixes=("", "_of"))
-    similar = pairs[pairs["example_hash"] != pairs["example_hash_of"]]
-    both = pd.concat([same, similar]).rename(columns={"where_of": "original"})
+    pairs = pairs[pairs["example_hash"] != pairs["example_hash_of"]]
+    both = pd.concat([same, pairs[_alike(pairs, split, split)]]).rename(columns={"where_of": "original"})
     return both[["row", "where", "original"]].drop_duplicates("row").sort_values("row")
 
 
@@ -59,8 +69,65 @@ def nearly_leaked(train: Split, validation: Split) -> Any:
     """Validation rows that share most of their runs of tokens with a training row, and not its whole prompt."""
     profile, held_out = train.profile, validation.profile
     known = [*leaked(profile, held_out)["row"], *asked(profile, held_out)["row"]]
-    originals = profile[["row", "where"]].rename(columns={"row": "other", "where": "original"})
-    return validation.near.merge(held_out[~held_out["row"].isin(known)], on="row").merge(originals, on="other")
+    pairs = validation.near.merge(held_out[~held_out["row"].isin(known)], on="row")
+    pairs = pairs.merge(profile[["row", "where", "answer_hash"]], left_on="other", right_on="row", suffixes=("", "_of"))
+    return pairs[_alike(pairs, validation, train)].rename(columns={"where_of": "original"})
+
+
+def _alike(pairs: Any, split: Split, other: Split) -> npt.NDArray[np.bool_]:
+    """Which pairs of similar rows answer alike. Rows that share a long context and ask other things of it don't.
+
+    An answer too short to compare must be equal, and its prompt begin and end as the other's.
+    """
+    found = [np.zeros(0, dtype=bool)]
+    for start in range(0, len(pairs), BATCH):
+        part = pairs.iloc[start : start + BATCH]
+        one, two = _side(split, part["row"]), _side(other, part["other"])
+        common = _counts(np.intersect1d(one.runs, two.runs, assume_unique=True), len(part))
+        least, all_runs = np.minimum(one.sizes, two.sizes), one.sizes + two.sizes - common
+        equal = (part["answer_hash"] == part["answer_hash_of"]).to_numpy() & (one.edges == two.edges).all(axis=1)
+        found.append(np.where(least >= MIN_RUNS, common >= SIMILAR * all_runs, equal))
+    return np.concatenate(found)
+
+
+class Side(NamedTuple):
+    """What is compared of some rows: the runs of their answers, with the row's place in the upper half of each; how
+    many there are of each row; and the first and last tokens of its prompt."""
+
+    runs: npt.NDArray[np.uint64]
+    sizes: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.int32]
+
+
+def _side(split: Split, rows: Any) -> Side:
+    places = split.profile.set_index("row").index.get_indexer(rows)
+    profile = split.profile.iloc[places]
+    table = split.examples.with_format("arrow")[places].combine_chunks()
+    ids, labels = (table.column(name).combine_chunks().flatten().to_numpy() for name in ("input_ids", "labels"))
+    sizes = table.column("length").to_numpy().astype(np.int64)
+    ends = np.cumsum(sizes)
+    owner = np.repeat(np.arange(len(rows)), sizes)
+    cuts = ends - np.minimum(lengths(profile)[1].to_numpy(), sizes)  # where the answer begins, if all is learned
+    everything = profile["answer"].to_numpy() == profile["length"].to_numpy()
+    said = np.where(everything[owner], np.arange(len(ids)) >= cuts[owner], labels != IGNORE)
+    runs = _runs(ids[said], owner[said])
+    begins = ends - sizes + np.minimum(profile["head"].to_numpy(), sizes - 1)
+    steps = np.concatenate((begins[:, None] + np.arange(EDGE), cuts[:, None] - 1 - np.arange(EDGE)), axis=1)
+    edges = ids[np.clip(steps, begins[:, None], np.maximum(cuts - 1, begins)[:, None])]
+    return Side(runs, _counts(runs, len(rows)), edges)
+
+
+def _runs(ids: npt.NDArray[np.int32], owner: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Each run of tokens of each row once: the row's place in the upper half, a hash in the lower."""
+    if len(ids) < RUN:
+        return np.zeros(0, dtype=np.uint64)
+    hashes = (np.lib.stride_tricks.sliding_window_view(ids.astype(np.uint64), RUN) * FACTORS).sum(axis=1)
+    inside = owner[: 1 - RUN] == owner[RUN - 1 :]
+    return np.unique((owner[: 1 - RUN][inside].astype(np.uint64) << HALF) | (hashes[inside] >> HALF))
+
+
+def _counts(runs: npt.NDArray[np.uint64], rows: int) -> npt.NDArray[np.int64]:
+    return np.bincount((runs >> HALF).astype(np.int64), minlength=rows)
 
 
 def findings(found: Any, one: Finding, many: Finding) -> list[Finding]:
@@ -74,7 +141,7 @@ def findings(found: Any, one: Finding, many: Finding) -> list[Finding]:
     pairs = listed(found, len(found))
     if len(pairs) <= APART:
         return [replace(one, where=where, message=one.message.format(original=original)) for where, original in pairs]
-    named = places([f"{where} as {original}" for where, original in pairs])
+    named = fidelity.places([f"{where} as {original}" for where, original in pairs])
     return [replace(many, where=pairs[0][0], observed="; ".join(filter(None, (many.observed, named))))]
 
 

@@ -1,11 +1,13 @@
 """What turns text into ids: tokenizers, or a faster engine that was seen to give the same.
 
 transformers encodes with tokenizers, so its ids are the truth. fastokens and tokie do the same many times faster. They
-are asked only if the config wants it, and only after their ids equalled those of tokenizers on the run's own rows.
-Rows with bytes that the vocabulary lacks always go to tokenizers: fastokens refuses them.
+are asked only if the config wants it, and only after their ids equalled those of tokenizers on the run's own rows and
+on letters of every script. Rows with bytes that the vocabulary lacks always go to tokenizers: fastokens refuses them,
+and tokie leaves out other bytes.
 """
 
 import tempfile
+import unicodedata
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +23,11 @@ Name = Literal["auto", "tokenizers", "fastokens", "tokie"]
 Encoded = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
 Encode = Callable[[list[str]], Encoded]
 FASTEST_FIRST = ("fastokens", "tokie")
+STOPS = (KeyboardInterrupt, SystemExit)  # but a panic in Rust, a BaseException too, must never end a run
 SAMPLE = 1000  # rows that are compared
 AT_ONCE = 128  # texts; tokenizers keeps much more than ids of each, and slows down once that leaves the caches
+UNCHANGING = ("", '{"type":"Sequence","normalizers":[]}')  # normalizers that change nothing
+COMPOSING = ('{"type":"NFC"}', '{"type":"Sequence","normalizers":[{"type":"NFC"}]}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ def hf_engine(backend: Any) -> Engine:
         flat, ends = array("i"), array("q", [0])
         for start in range(0, len(texts), AT_ONCE):
             for encoding in backend.encode_batch_fast(texts[start : start + AT_ONCE], add_special_tokens=False):
-                flat.extend(encoding.ids)
+                flat.fromlist(encoding.ids)
                 ends.append(len(flat))
         return np.frombuffer(flat, dtype=np.int32), np.frombuffer(ends, dtype=np.int64)
 
@@ -66,15 +71,19 @@ def choose(backend: Any, wanted: Name, texts: Sequence[str]) -> Engine:
         texts: Rows of the run to compare on; up to SAMPLE of them are.
     """
     truth = hf_engine(backend)
+    if wanted == "tokenizers":
+        return truth
     notes = []
-    for name in FASTEST_FIRST if wanted == "auto" else [wanted] if wanted != "tokenizers" else []:
-        sample = list(texts[:SAMPLE])
+    sample = [*texts[:SAMPLE], *_every_script()]
+    for name in FASTEST_FIRST if wanted == "auto" else [wanted]:
         try:
             engine = _careful(Engine(f"{name} {metadata.version(name)}", LOADERS[name](backend)), truth, backend)
             row = _first_difference(engine.encode(sample), truth.encode(sample))
         except metadata.PackageNotFoundError:
             notes.append(f"{name} is not installed")
-        except Exception as error:  # whatever an engine has against this tokenizer
+        except STOPS:
+            raise
+        except BaseException as error:  # whatever an engine has against this tokenizer
             notes.append(f"{name} can't read this tokenizer: {str(error).partition(chr(10))[0]}")
         else:
             if row is None:
@@ -87,16 +96,18 @@ def choose(backend: Any, wanted: Name, texts: Sequence[str]) -> Engine:
 def byte_lengths(backend: Any) -> npt.NDArray[np.int32] | None:
     """How many bytes of text stand behind each id of a byte-level tokenizer, by id.
 
-    Then each token's place in the UTF-8 bytes of its text is the sum over the ids before it. Whether it holds for a
-    text shows: all of its lengths add up to its size. They don't where the vocabulary lacks a byte, or the text was
-    composed (NFC). None for tokenizers that change text otherwise, or whose special tokens swallow the space beside
-    them.
+    Then each token's place in the UTF-8 bytes of its text is the sum over the ids before it. That holds for a text if
+    all of its lengths add up to its size, which they don't where the vocabulary lacks a byte, and if it is composed:
+    NFC makes some letters longer and others shorter. None for tokenizers that change text otherwise, or whose special
+    tokens swallow the space beside them.
     """
     from tokenizers.pre_tokenizers import ByteLevel
 
     states = [_state(part) for part in (backend.normalizer, backend.pre_tokenizer, backend.decoder)]
     normalizer, pre_tokenizer, decoder = states
-    if normalizer not in ("", '{"type":"NFC"}') or '"ByteLevel"' not in pre_tokenizer or '"ByteLevel"' not in decoder:
+    if normalizer not in UNCHANGING + COMPOSING or type(backend.model).__name__ != "BPE":
+        return None
+    if '"ByteLevel"' not in pre_tokenizer or '"ByteLevel"' not in decoder:
         return None
     added = backend.get_added_tokens_decoder()
     if '"add_prefix_space":true' in pre_tokenizer or any(one.lstrip or one.rstrip for one in added.values()):
@@ -125,7 +136,9 @@ def _careful(engine: Engine, truth: Engine, backend: Any) -> Engine:
         even = sorted(set(range(len(texts))) - set(odd))
         try:
             quick = engine.encode([texts[place] for place in even])
-        except Exception:  # it must never end a run
+        except STOPS:
+            raise
+        except BaseException:
             return truth.encode(texts)
         return _merged(quick, truth.encode([texts[place] for place in odd]), [*even, *odd]) if odd else quick
 
@@ -155,6 +168,12 @@ def _merged(first: Encoded, second: Encoded, places: list[int]) -> Encoded:
     rows = [ids[start:stop] for ids, starts in (first, second) for start, stop in pairwise(starts)]
     ordered = [rows[place] for place in np.argsort(places)]
     return np.concatenate(ordered), np.cumsum([0, *map(len, ordered)])
+
+
+def _every_script() -> list[str]:
+    """Letters, digits and signs of all scripts, in words and alone: what the run's first rows may lack."""
+    signs = [sign for sign in map(chr, range(0xA1, 0x20000, 7)) if unicodedata.category(sign)[0] != "C"]
+    return [" ".join(f"{a}{b}1 a{a}{b}" for a, b in pairwise(signs[at : at + 100])) for at in range(0, len(signs), 100)]
 
 
 def _first_difference(one: Encoded, other: Encoded) -> int | None:

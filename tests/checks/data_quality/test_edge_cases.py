@@ -28,7 +28,7 @@ def test_absent_slices_are_found_in_either_split(project, expect):
             "Correct data.slices.typo: no row has a column lnag.",
         "the slice 'none' has no row in train and no row in validation": "Add examples of it to train and validation.",
     }  # fmt: skip
-    assert found[0]["where"] == "config.yaml:13"
+    assert found[0]["where"].startswith("config.yaml:")
 
 
 @pytest.mark.parametrize(

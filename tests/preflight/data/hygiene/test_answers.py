@@ -183,3 +183,9 @@ def test_what_assistants_say_about_themselves_is_found(varieties, answer, variet
 )
 def test_what_others_say_is_not_found(varieties, answer):
     assert varieties("boilerplate", answer) == set()
+
+
+def test_plain_text_is_judged_too(look):
+    found = look([{"text": "As an AI language model, I have no home."}, {"text": SENTENCE + "And so on and on. " * 20}])
+
+    assert (found.count("boilerplate"), found.count("loop")) == (1, 1)

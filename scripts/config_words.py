@@ -45,6 +45,8 @@ WORDS: dict[str, dict[str, str]] = {
         "validation_split": "Share of the training rows to hold out instead; chosen by `training.seed`.",
         "format": "The shape of the rows; `auto` goes by their columns.",
         "task_field": "The column that names an example's task type.",
+        "engine": "What turns text into ids: tokenizers, or fastokens or tokie if they give the same ids on your rows; "
+        "auto takes the fastest that does.",
         "languages": "The languages that answers may be in, as ISO 639 codes: `[en, de]`.",
         "review": "The record of `preflight review`; `config.review.json` beside `config.yaml` if it isn't set.",
         "slices": "Edge cases that must be in the data, by name: a regular expression that is searched in the "

@@ -91,7 +91,7 @@ def test_what_makes_a_run_learn_nothing_cannot_be_waived():
 
 @every_file
 def test_a_file_of_checks_is_short(file):
-    assert len(file.read_text(encoding="utf-8").splitlines()) < 120
+    assert len(file.read_text(encoding="utf-8").splitlines()) < 140
     assert [check for check in CHECKS.values() if check.path.samefile(file)], "a file without a check"
 
 

@@ -26,7 +26,7 @@ SAMPLE = 200  # rows that are encoded twice
 def every_form_of_the_tokenizer_gives_the_same_ids(
     config: Config, train: Split, tokenizer: Tokenizer, evidence: Evidence, limits: Any
 ) -> None:
-    """The tokenizer's forms agree: each special token is one id, and `tokenizer.model` gives the ids of the fast one.
+    """The tokenizer's forms agree: special tokens are one id each, and `tokenizer.model` gives the same ids.
 
     What it checks: The text of each special token must become its own id and no other. If the folder also holds a
     SentencePiece model, what the first 200 rows say is encoded by both.

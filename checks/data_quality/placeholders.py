@@ -17,7 +17,7 @@ def no_answer_holds_a_placeholder(hygiene: Hygiene, evidence: Evidence, limits: 
     """No answer holds a placeholder that was never filled in.
 
     What it checks: `{{name}}`, `[INSERT …]`, `<YOUR NAME>` and lorem ipsum in answers and system prompts; answers that
-    are nothing but `TODO`, `nan` or `{variable}`. Code is left out, and so are answers to questions about templates,
+    are nothing but `TBD`, `nan` or `{variable}`. Code is left out, and so are answers to questions about templates,
     code, letters and the like, which have blanks by right.
     Why it matters: The model says it as it stands: "I am {{name}}, developed by {{author}}."
     How to fix: Fill them in, or drop the rows.

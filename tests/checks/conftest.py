@@ -1,13 +1,14 @@
 """Checks judged on a profile that a test makes up: no files, no tokenizer, many rows for nothing."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from preflight.data import expectations
+from preflight.data.label import IGNORE
 from preflight.data.store import PROFILE
 from preflight.findings import Finding, Found, NotApplicable
 from preflight.registry import meta_of
@@ -35,18 +36,46 @@ ORDINARY = {
 
 @pytest.fixture
 def split() -> Callable[..., Any]:
-    """`split(9, length=[...])`: a split of nine different, ordinary rows, but for the columns given."""
+    """`split(9, length=[...])`: a split of nine different, ordinary rows, but for the columns given.
+
+    With `near`, pairs of similar rows, or `with_ids` it has ids too, by default the same prompt of 40 tokens and the
+    same answer of 20 in each row.
+    """
     import pandas as pd
 
-    def make(rows: int, name: str = "train", near: list[tuple[int, int]] = (), **columns: Any) -> Any:
+    def make(
+        rows: int,
+        name: str = "train",
+        near: Sequence[tuple[int, int]] = (),
+        *,
+        with_ids: bool = False,
+        asks: Callable[[int], list[int]] = lambda _: list(range(40)),
+        says: Callable[[int], list[int]] = lambda _: list(range(50, 70)),
+        **columns: Any,
+    ) -> Any:
         numbers = range(rows)
         own = {column: range(rows) for column in ("row", "example_hash", "prompt_hash", "answer_hash")}
         own["where"] = [f"{name}.jsonl:{number + 1}" for number in numbers]
         profile = pd.DataFrame({**ORDINARY, **own, **columns}, index=numbers)[PROFILE.names]
         pairs = pd.DataFrame([(*pair, 0.9) for pair in near], columns=["row", "other", "similarity"])
-        return SimpleNamespace(name=name, rows=rows, profile=profile, near=pairs)
+        made = SimpleNamespace(name=name, rows=rows, profile=profile, near=pairs)
+        if with_ids or near:
+            made.examples = _examples([(asks(number), says(number)) for number in numbers])
+        return made
 
     return make
+
+
+def _examples(sides: list[tuple[list[int], list[int]]]) -> Any:
+    from datasets import Dataset
+
+    return Dataset.from_dict(
+        {
+            "input_ids": [asked + said for asked, said in sides],
+            "labels": [[IGNORE] * len(asked) + said for asked, said in sides],
+            "length": [len(asked + said) for asked, said in sides],
+        }
+    )
 
 
 @pytest.fixture

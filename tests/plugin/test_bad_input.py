@@ -142,7 +142,7 @@ def test_a_model_that_is_damaged(project, model, damage):
         (lambda data: data.unlink(), "train.jsonl does not exist; beside it: validation.jsonl"),
         (lambda data: data.write_bytes(b""), "the file is empty"),
         (lambda data: data.write_bytes(b"\n\n"), "data has no rows"),
-        (lambda data: (data.unlink(), data.mkdir()), "train.jsonl is a directory; name the files in it"),
+        (lambda data: (data.unlink(), data.mkdir()), "the folder train.jsonl holds no data file"),
         (lambda data: data.write_bytes(b"\xff\xfe{}"), "not UTF-8"),
         (lambda data: data.write_bytes(b"{]\n" * 9), "not JSON"),
         (lambda data: data.write_bytes(b"[1]\n"), "a row must be an object"),

@@ -94,6 +94,22 @@ def test_nearly_equal_examples_are_found_with_their_original(project, expect):
 NOTHING = ("lamp", "kettle", "violin", "ladder", "anchor", "compass", "camera", "tent")
 
 
+@pytest.mark.parametrize(
+    "training", [{}, {"assistant_only_loss": False}], ids=["answers learned", "everything learned"]
+)
+@pytest.mark.parametrize("answers", [("Yes.", "No."), (STORY, STORY[::-1])], ids=["short answers", "long answers"])
+def test_several_questions_on_one_text_are_no_near_duplicates(project, expect, training, answers):
+    questions = ("Who walked out to look at it?", "Where was it?", "When had nobody lit it?", "What did it tell him?")
+    rows = [
+        chat(f"{STORY} {STORY[90:]} Chapter {n}. {question}", answers[number % 2])
+        for n in range(15)
+        for number, question in enumerate(questions)
+    ]
+    project.set(training=training).rows(rows)
+
+    assert expect(NEAR, "passed") == []
+
+
 def test_filled_in_templates_are_no_near_duplicates(project, expect):
     """Rows that share a long instruction and most of the answer, and say something else in it."""
     instruction = "You are given the name of a thing. Say in one sentence what it is, and then how to store it. "
@@ -108,6 +124,9 @@ def test_filled_in_templates_are_no_near_duplicates(project, expect):
     assert expect(NEAR, "passed") == []
 
 
+ALL = [(number, 0) for number in range(1, 9)]
+
+
 @pytest.mark.parametrize(
     "rows, columns, count",
     [
@@ -118,8 +137,16 @@ def test_filled_in_templates_are_no_near_duplicates(project, expect):
         pytest.param(9, {"prompt_hash": 1, "answer_hash": 1, "head": range(9)}, 0, id="with other tools"),
         pytest.param(9, {"prompt_hash": 1}, 0, id="other answers"),
         pytest.param(9, {"near": [(8, 0)], "prompt_hash": [1] * 8 + [2], "answer_hash": 1}, 8, id="both ways"),
+        pytest.param(9, {"near": ALL, "says": lambda n: [*range(50, 70), n]}, 8, id="almost the same answer"),
+        pytest.param(9, {"near": ALL, "says": lambda n: [*range(50 * n, 50 * n + 20)]}, 0, id="another answer"),
+        pytest.param(9, {"near": ALL, "says": lambda n: [1, 2], "answer_hash": 1}, 8, id="a short answer"),
+        pytest.param(9, {"near": ALL, "says": lambda n: [1, n]}, 0, id="another short answer"),
+        pytest.param(9, {"near": ALL, "says": lambda n: [1, 2], "answer_hash": 1, "answer": 2,
+                         "asks": lambda n: [*range(60), *range(50 * n, 50 * n + 8)]}, 0, id="another question"),
+        pytest.param(9, {"near": ALL, "says": lambda n: [1, 2], "answer_hash": 1, "answer": 2,
+                         "asks": lambda n: [*range(30), n, *range(30)]}, 8, id="a word in the middle of a question"),
     ],
-)
+)  # fmt: skip
 def test_near_duplicates_are_counted(split, judge, rows, columns, count):
     found = judge(hardly_any_example_is_nearly_another, split(rows, **columns))
 

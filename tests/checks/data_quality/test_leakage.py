@@ -140,7 +140,7 @@ def test_prompts_that_ask_for_anything_are_no_leak(split, judge, train, validati
 @pytest.mark.parametrize("near, count", [([(n, 0) for n in range(7)], 7), ([(0, 0)], 0), ([], 0)])
 def test_near_duplicates_are_counted(split, judge, near, count):
     validation = split(20, "validation", near, prompt_hash=range(100, 120), answer_hash=range(100, 120))
-    found = judge(validation_asks_other_questions_than_training, split(50), validation)
+    found = judge(validation_asks_other_questions_than_training, split(50, with_ids=True), validation)
 
     assert [finding.message for finding in found] == (
         [f"{count} of 20 validation rows: nearly the same example as a row of the training data"] if count else []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 TICK = os.sysconf("SC_CLK_TCK")
 MOST = 0.1  # share of a repetition's time that other processes may have used, of one core
+PATIENCE = 60.0  # seconds to wait for a quiet moment before a repetition
 
 
 class TooBusy(Exception):
@@ -16,41 +17,56 @@ class TooBusy(Exception):
 
 @dataclass(frozen=True)
 class Times:
-    """Wall seconds of the repetitions that count, and how many were thrown away."""
+    """Wall seconds of the repetitions that count, and how many were disturbed."""
 
     seconds: list[float]
-    rejected: int
+    disturbed: int
 
     @property
     def median(self) -> float:
         return statistics.median(self.seconds)
 
 
-def measure(run: Callable[[], object], repetitions: int, tries: int | None = None) -> Times:
+def measure(run: Callable[[], object], repetitions: int, *, noisy: bool = False) -> Times:
     """Time `run` until there are as many undisturbed repetitions as asked for.
 
     Args:
         run: What to time; it works in this process and its threads.
         repetitions: How many to keep.
-        tries: After how many to give up; by default four times as many, and three.
+        noisy: Keep the disturbed ones too.
 
     Raises:
-        TooBusy: other processes disturbed too many.
+        TooBusy: other processes disturbed four of five.
     """
     kept: list[float] = []
-    rejected = 0
+    disturbed = tried = 0
     while len(kept) < repetitions:
-        if len(kept) + rejected >= (tries or 4 * repetitions + 3):
-            raise TooBusy(f"{rejected} of {len(kept) + rejected} repetitions were disturbed by other processes")
-        busy, own, start = _busy(), _own(), time.perf_counter()
-        run()
-        seconds = time.perf_counter() - start
-        others = (_busy() - busy) - (_own() - own)
-        if others <= MOST * seconds + 2 / TICK:
-            kept.append(seconds)
-        else:
-            rejected += 1
-    return Times(kept, rejected)
+        if tried >= 5 * repetitions:
+            raise TooBusy(f"{disturbed} of {tried} repetitions were disturbed by other processes")
+        if not noisy:
+            _settle()
+        seconds, others = _timed(run)
+        tried += 1
+        if others > MOST * seconds + 2 / TICK:
+            disturbed += 1
+            if not noisy:
+                continue
+        kept.append(seconds)
+    return Times(kept, disturbed)
+
+
+def _settle() -> None:
+    """Wait until other processes leave the machine alone for a second."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and _timed(lambda: time.sleep(1))[1] > MOST:
+        pass
+
+
+def _timed(run: Callable[[], object]) -> tuple[float, float]:
+    """Seconds that it took, and seconds that all cores were busy with other processes meanwhile."""
+    busy, own, start = _busy(), _own(), time.perf_counter()
+    run()
+    return time.perf_counter() - start, (_busy() - busy) - (_own() - own)
 
 
 def _busy() -> float:

@@ -4,13 +4,13 @@ from typing import Any
 
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
+from preflight.data import fidelity
 from preflight.data.expectations import Expected
-from preflight.data.fidelity import places
 from preflight.data.store import Split
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 
-LISTED = 50  # task types in the evidence
+SHOWN, LISTED = 8, 50  # task types on the screen and in the evidence
 APART = 5  # so many rare task types are named one by one, more are one finding
 
 
@@ -48,8 +48,10 @@ def task_types_are_evenly_represented(
         not_applicable("data.task_field names no column with task types")
     tasks = train.profile["task"]
     counts = tasks.value_counts()
-    told = ", ".join(f"{task} {count:,}" for task, count in counts.items())
-    evidence(told or "no task types", tasks=counts.head(LISTED).to_dict(), untold=int(tasks.isna().sum()))
+    told = fidelity.places([f"{task} {count:,}" for task, count in counts.head(LISTED).items()], SHOWN)
+    evidence(
+        told or "no task types", types=len(counts), tasks=counts.head(LISTED).to_dict(), untold=int(tasks.isna().sum())
+    )
     report_findings(_untold(train.profile, config, limits))
     if not expected[0].met:
         report_findings(_rare(train.profile, limits))
@@ -69,7 +71,7 @@ def _untold(profile: Any, config: Config, limits: Any) -> Iterator[Finding]:
         yield Finding(
             f"{len(untold):,} of {len(profile):,} rows have no task type in the column {column}",
             where=untold["where"].iloc[0],
-            observed=places(list(untold["where"])),
+            observed=fidelity.places(list(untold["where"])),
             expected=f"at most {limits.max_untold:.0%}",
             why="Whether these tasks are balanced can't be told.",
             fix="Fill in the column.",

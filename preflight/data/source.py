@@ -45,7 +45,7 @@ def examples(config: Config, split: str) -> Iterator[tuple[int, Row, Example]]:
 
 
 def normaliser(config: Config) -> Callable[[Row], Example]:
-    """What puts a row of the run in normal form. It raises ShapeError for a row that has no known shape or breaks it."""
+    """What puts a row of the run in normal form; it raises ShapeError for one that has no known shape or breaks it."""
     text_field = config.training_value("dataset_text_field")
     known = config.data.format
 

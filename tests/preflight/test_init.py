@@ -166,8 +166,8 @@ def test_a_few_broken_rows_are_a_note(start, tmp_path, capsys):
         (None, "train.jsonl does not exist"),
         ("", "the file is empty"),
         ("{broken\n", "train.jsonl:1: not JSON"),
-        ('{"question": "?", "output": "!"}\n', "no known shape: question: '?', output: '!'. Rename question to instruction"),
-        ('{"prompt": "?", "chosen": "!", "rejected": "."}\n', "preference and reward data (chosen, rejected) is not supported yet"),
+        ('{"question": "?", "output": "!"}\n', "no known shape: question: '?', output: '!'. Rename question to"),
+        ('{"prompt": "?", "chosen": "!", "rejected": "."}\n', "preference and reward data (chosen, rejected) is not"),
         ('{"messages": []}\n', "messages must be a list of at least one message"),
     ],
 )

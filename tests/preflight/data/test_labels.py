@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from preflight.config import load_config
 from preflight.data import label, shapes
-from preflight.data.render import Rules
 from preflight.data.prepare import prepare
+from preflight.data.render import Rules
 from preflight.model.tokenizer import load_tokenizer
 
 IGNORE = label.IGNORE

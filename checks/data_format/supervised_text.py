@@ -2,7 +2,7 @@ from typing import Any
 
 from preflight import Finding, check, report_findings
 from preflight.data.label import IGNORE
-from preflight.data.store import Split
+from preflight.data.store import Prepared, Split
 from preflight.fixtures import Evidence
 from preflight.model.tokenizer import Tokenizer
 
@@ -16,7 +16,7 @@ from preflight.model.tokenizer import Tokenizer
     thresholds={"max_fraction": 0.005},
 )
 def supervised_tokens_decode_to_exactly_the_answers(
-    train: Split, tokenizer: Tokenizer, evidence: Evidence, limits: Any
+    prepared: Prepared, train: Split, tokenizer: Tokenizer, evidence: Evidence, limits: Any
 ) -> None:
     """What is learned decodes to exactly the assistant's turns and their ends.
 
@@ -30,7 +30,11 @@ def supervised_tokens_decode_to_exactly_the_answers(
     """
     profile = train.profile
     bad = profile[~profile["matches"]]
-    evidence(f"{len(profile) - len(bad)} of {len(profile)} rows decode exactly", mismatches=len(bad))
+    evidence(
+        f"{len(profile) - len(bad)} of {len(profile)} rows decode exactly, by {prepared.engine}",
+        mismatches=len(bad),
+        engine=prepared.engine,
+    )
     if len(bad) <= limits.max_fraction * len(profile):
         return
     findings = []

@@ -51,26 +51,27 @@ def near(split: Split) -> Any:
 
 def leaked(train: Any, validation: Any) -> Any:
     """Rows of the validation profile whose prompt and answer stand in the training profile."""
-    first = train.drop_duplicates(PAIR)[[*PAIR, "where"]]
-    return validation.merge(first.rename(columns={"where": "original"}), on=PAIR)
+    known = train[train["prompt_hash"].isin(validation["prompt_hash"])].drop_duplicates(PAIR)
+    return validation.merge(known[[*PAIR, "where"]].rename(columns={"where": "original"}), on=PAIR)
 
 
 def asked(train: Any, validation: Any) -> Any:
     """Rows of the validation profile whose prompt stands in the training profile, with another answer."""
-    asking = train[train["shape"] != "text"]
-    times = asking["prompt_hash"].value_counts()
-    known = asking.drop_duplicates("prompt_hash").rename(columns={"where": "original"})
-    known = known[known["prompt_hash"].map(times) <= max(OPEN * len(train), 1)]
-    found = validation[validation["shape"] != "text"].merge(known[["prompt_hash", "original"]], on="prompt_hash")
+    known = train[train["prompt_hash"].isin(validation["prompt_hash"]) & (train["shape"] != "text")]
+    times = known.groupby("prompt_hash")["prompt_hash"].transform("size")
+    telling = known[times <= max(OPEN * len(train), 1)].drop_duplicates("prompt_hash")
+    originals = telling[["prompt_hash", "where"]].rename(columns={"where": "original"})
+    found = validation[validation["shape"] != "text"].merge(originals, on="prompt_hash")
     return found[~found["row"].isin(leaked(train, validation)["row"])]
 
 
 def nearly_leaked(train: Split, validation: Split) -> Any:
-    """Validation rows that share most of their runs of tokens with a training row, and not its whole prompt."""
+    """Validation rows that are nearly a training row, and don't stand there with the same prompt."""
     profile, held_out = train.profile, validation.profile
     known = [*leaked(profile, held_out)["row"], *asked(profile, held_out)["row"]]
-    pairs = validation.near.merge(held_out[~held_out["row"].isin(known)], on="row")
-    pairs = pairs.merge(profile[["row", "where", "answer_hash"]], left_on="other", right_on="row", suffixes=("", "_of"))
+    pairs = validation.near[~validation.near["row"].isin(known)].merge(held_out, on="row")
+    others = profile.loc[profile["row"].isin(pairs["other"]), ["row", "where", "answer_hash"]]
+    pairs = pairs.merge(others, left_on="other", right_on="row", suffixes=("", "_of"))
     return pairs[_alike(pairs, validation, train)].rename(columns={"where_of": "original"})
 
 

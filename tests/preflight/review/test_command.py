@@ -146,7 +146,9 @@ def test_numbers_that_make_no_sense_are_refused(capsys, arguments):
 
 
 def test_ctrl_c_ends_it_with_what_stands_in_the_record(project):
-    script = "import sys; from preflight.cli import main; sys.exit(main())"
+    # A process that was started in the background ignores Ctrl-C, and so do its children.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    script = f"{heeding}; import sys; from preflight.cli import main; sys.exit(main())"
     arguments = ["review", str(project.write()), "--samples", "5", "--no-browser", "--reviewer", "Ada"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -1,7 +1,7 @@
 """What a check can say: findings, not applicable, not available."""
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -80,6 +80,12 @@ def report_findings(findings: Iterable[Finding]) -> None:
 def counted(number: int, noun: str) -> str:
     """`1 row`, `2 rows`, `1,000 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def places(found: Sequence[str], limit: int = 3) -> str:
+    """The first of several in words: `train.jsonl:1, train.jsonl:5 and 20 more`."""
+    first = ", ".join(found[:limit])
+    return first if len(found) <= limit else f"{first} and {len(found) - limit:,} more"
 
 
 def not_applicable(reason: str) -> NoReturn:

@@ -4,10 +4,9 @@ from typing import Any
 
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
-from preflight.data import fidelity
 from preflight.data.expectations import Expected
 from preflight.data.store import Split
-from preflight.findings import counted
+from preflight.findings import counted, places
 from preflight.fixtures import Evidence
 
 SHOWN, LISTED = 8, 50  # task types on the screen and in the evidence
@@ -48,7 +47,7 @@ def task_types_are_evenly_represented(
         not_applicable("data.task_field names no column with task types")
     tasks = train.profile["task"]
     counts = tasks.value_counts()
-    told = fidelity.places([f"{task} {count:,}" for task, count in counts.head(LISTED).items()], SHOWN)
+    told = places([f"{task} {count:,}" for task, count in counts.head(LISTED).items()], SHOWN)
     evidence(
         told or "no task types", types=len(counts), tasks=counts.head(LISTED).to_dict(), untold=int(tasks.isna().sum())
     )
@@ -71,7 +70,7 @@ def _untold(profile: Any, config: Config, limits: Any) -> Iterator[Finding]:
         yield Finding(
             f"{len(untold):,} of {len(profile):,} rows have no task type in the column {column}",
             where=untold["where"].iloc[0],
-            observed=fidelity.places(list(untold["where"])),
+            observed=places(list(untold["where"])),
             expected=f"at most {limits.max_untold:.0%}",
             why="Whether these tasks are balanced can't be told.",
             fix="Fill in the column.",

@@ -5,11 +5,11 @@ from typing import Any
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
 from preflight.data import overlap, readers, source
-from preflight.data.fidelity import places as in_words
 from preflight.data.overlap import Match
 from preflight.data.readers import Broken, Row
 from preflight.data.store import Split
 from preflight.findings import counted
+from preflight.findings import places as in_words
 from preflight.fixtures import Evidence
 
 

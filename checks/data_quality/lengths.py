@@ -3,8 +3,7 @@ from typing import Any
 
 from preflight import Finding, check, report_findings
 from preflight.data.expectations import Expected, lengths
-from preflight.data.fidelity import places
-from preflight.findings import counted
+from preflight.findings import counted, places
 from preflight.fixtures import Evidence
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}

@@ -6,6 +6,7 @@ from preflight import Finding, check, report_findings
 from preflight.config import Config
 from preflight.data.store import Prepared, Split
 from preflight.findings import counted
+from preflight.findings import places as listed
 from preflight.fixtures import Evidence
 from preflight.review import record, sample
 from preflight.review.record import Data, Record, RecordError
@@ -105,7 +106,7 @@ def _strangers(found: Record, drawn: list[int], name: str) -> Iterator[Finding]:
         yield Finding(
             f"{counted(len(places), 'verdict')} of rows that the seed {found.seed} does not draw",
             where=name,
-            observed=_listed(places),
+            observed=listed(places, SHOWN),
             why="A sample chosen by hand says nothing about the other rows.",
             fix=f"Take them out of {name}; preflight review draws the rows itself.",
         )
@@ -118,7 +119,7 @@ def _rejected(found: Record, reviewed: set[int], limit: float) -> Iterator[Findi
         yield Finding(
             f"rejected: {len(rejected)} of {counted(len(reviewed), 'reviewed row')}",
             where=next(iter(rejected.values()))[0][1].where,
-            observed=_listed([_told(said) for said in rejected.values()]),
+            observed=listed([_told(said) for said in rejected.values()], SHOWN),
             expected=f"at most {limit:.0%}",
             why=f"About {share:.0%} of all rows are likely to be as bad, and the model learns to write them.",
             fix="Correct or delete these rows and all like them, then review a sample of the new data.",
@@ -128,8 +129,3 @@ def _rejected(found: Record, reviewed: set[int], limit: float) -> Iterator[Findi
 def _told(said: list[tuple[str, record.Verdict]]) -> str:
     comments = [f"{who}: {verdict.comment}" if verdict.comment else who for who, verdict in said]
     return f"{said[0][1].where} ({'; '.join(comments)})"
-
-
-def _listed(places: list[str]) -> str:
-    rest = len(places) - SHOWN
-    return ", ".join(places[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from preflight.data import fidelity
 from preflight.data.expectations import lengths
 from preflight.data.label import IGNORE
 from preflight.data.similar import MIN_RUNS, RUN, SIMILAR
 from preflight.data.store import Split
-from preflight.findings import Finding
+from preflight.findings import Finding, places
 
 APART = 5  # so many are named one by one, more are one finding
 LISTED = 50  # in the evidence
@@ -142,7 +141,7 @@ def findings(found: Any, one: Finding, many: Finding) -> list[Finding]:
     pairs = listed(found, len(found))
     if len(pairs) <= APART:
         return [replace(one, where=where, message=one.message.format(original=original)) for where, original in pairs]
-    named = fidelity.places([f"{where} as {original}" for where, original in pairs])
+    named = places([f"{where} as {original}" for where, original in pairs])
     return [replace(many, where=pairs[0][0], observed="; ".join(filter(None, (many.observed, named))))]
 
 

@@ -4,13 +4,14 @@ Facts about ids are read from the whole batch at once; facts about text from one
 and `handwritten`, which first ask what is cheap to ask.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from preflight.data import conversation, handwritten
 from preflight.data.batch import Batch
+from preflight.findings import places
 from preflight.model.tokenizer import Tokenizer
 
 # A flag's place is its bit in the profile; at most 63.
@@ -52,12 +53,6 @@ def shown(text: str) -> str:
     """The start of a text, as Arrow can keep it: half a surrogate pair, which UTF-8 lacks, is spelled out."""
     start = text[:SHOWN] + "…" * (len(text) > SHOWN)
     return start.encode("utf-8", "backslashreplace").decode()
-
-
-def places(found: Sequence[str], limit: int = 3) -> str:
-    """The first rows of a finding in words: `train.jsonl:1, train.jsonl:5 and 20 more`."""
-    first = ", ".join(found[:limit])
-    return first if len(found) <= limit else f"{first} and {len(found) - limit:,} more"
 
 
 def seen(found: Any) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Labels against TRL's own preparation, token by token, wherever TRL can do the same."""
 
+import copy
 import json
 import re
 from types import SimpleNamespace
@@ -8,12 +9,13 @@ import pytest
 from datasets import Dataset
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tokenizers import normalizers
 
 from preflight.config import load_config
 from preflight.data import label, shapes
 from preflight.data.prepare import prepare
 from preflight.data.render import Rules
-from preflight.model.tokenizer import load_tokenizer
+from preflight.model.tokenizer import Tokenizer, load_tokenizer
 
 IGNORE = label.IGNORE
 OPEN = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}"
@@ -219,3 +221,15 @@ def test_a_pair_of_texts_is_alike_whatever_its_accents_are_made_of():
 
     assert label._alike("<s> hé", "<s>he\u0301", special)
     assert not label._alike("hé", "he", special)
+
+
+def test_letters_that_nfc_makes_longer_and_shorter_move_no_label(tokenizer):
+    """One letter grows by three bytes and another shrinks by three: the text's size says nothing."""
+    hf = copy.deepcopy(tokenizer.hf)
+    hf.backend_tokenizer.normalizer = normalizers.NFC()
+    composing = Tokenizer(hf, tokenizer.template, tokenizer.stop_ids)
+    example = shapes.normalise({"prompt": "\u09dc question|", "completion": "answer \u09c7\u09be"}, "prompt-completion")
+    done = label.one(example, composing, Rules())
+
+    assert composing.byte_lengths is not None
+    assert hf.decode(done.labels[done.labels != IGNORE]).startswith("answer")

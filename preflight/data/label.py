@@ -185,7 +185,8 @@ def _label(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer, l
     learned = np.cumsum(steps[:-1]) > 0
 
     final = np.searchsorted(begins, bare, side="left") - 1
-    stops = np.isin(tokens.ids[final], list(tokenizer.stop_ids)) & (final >= first) if len(final) else final > 0
+    stops = final >= first
+    stops[stops] = np.isin(tokens.ids[final[stops]], list(tokenizer.stop_ids))
     ends_turn = np.array([bool(item.spans) for item in rendered], dtype=bool)
     ends_turn[owner[~stops]] = False
 

@@ -99,10 +99,10 @@ def _runs(ids: npt.NDArray[np.int32], starts: Ints, heads: Ints) -> tuple[Hashes
     run *= np.uint32(0x85EBCA77)
     run ^= run >> np.uint32(13)
     inside = np.ones(len(word), dtype=bool)
-    for step in range(
-        1, RUN
-    ):  # of a row shorter than a run this reaches into the end of the row before, which is out too
-        inside[np.maximum(starts[1:] - step, 0)] = False
+    for step in range(1, RUN):
+        # Of a row shorter than a run this reaches into the end of the row before, which is out too.
+        late = starts[1:] - step
+        inside[late[late >= 0]] = False
     if heads.any():
         steps = np.zeros(len(word) + 1, dtype=np.int8)
         with_head = heads > 0

@@ -246,3 +246,11 @@ def test_a_project_that_is_copied_elsewhere_keeps_its_key(small, tmp_path_factor
     shutil.copytree(small.write().parent, there)
 
     assert key_of(load_config(there / "config.yaml")) == key_of(load_config(small.folder / "config.yaml"))
+
+
+def test_a_template_that_renders_nothing_leaves_rows_without_tokens(small):
+    small.text("{{ '' }}", "nothing.jinja")
+    run = small.set(model={"chat_template": "nothing.jinja"}).gate("-k", "DATA-140 or DATA-107")
+
+    assert run.outcome("DATA-140") == "failed", run.screen
+    assert run.outcome("DATA-107") == "passed", run.screen

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -95,8 +95,13 @@ def prepared(pytestconfig: pytest.Config, config: Config, tokenizer: "Tokenizer"
     """Every example as the trainer will feed it."""
     from preflight.data.prepare import prepare
 
-    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")  # none in a worker of pytest-xdist
-    return prepare(config, tokenizer, terminal and terminal._tw._file)
+    return prepare(config, tokenizer, _screen(pytestconfig))
+
+
+def _screen(pytestconfig: pytest.Config) -> IO[str] | None:
+    """Where a bar can be shown while pytest captures the output; nowhere in a worker of pytest-xdist."""
+    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    return terminal._tw._file if terminal else None
 
 
 @pytest.fixture(scope="session")
@@ -147,8 +152,7 @@ def hygiene(pytestconfig: pytest.Config, config: Config, train: "Split", tokeniz
     """What does not belong into the text of the training split, by kind."""
     from preflight.data.hygiene import hygiene_of
 
-    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")  # none in a worker of pytest-xdist
-    return hygiene_of(config, train, tokenizer, terminal and terminal._tw._file)
+    return hygiene_of(config, train, tokenizer, _screen(pytestconfig))
 
 
 # --- model ------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 Rendering is Python and tokenising is Rust: a thread tokenises a batch while the next ones are rendered.
 """
 
-import gc
 import json
 import os
 import shutil
@@ -27,6 +26,7 @@ from preflight.data import fidelity, label, layout, profile, similar, source, st
 from preflight.data.batch import Batch
 from preflight.data.engine import Engine
 from preflight.data.label import Tokens
+from preflight.data.passes import few_collections, with_bar
 from preflight.data.problems import MAX_PROBLEMS
 from preflight.data.readers import Broken, Row
 from preflight.data.render import Rendered, RenderError, Rules
@@ -65,13 +65,11 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path, screen: IO[str] | 
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     making = _Making(config, tokenizer, screen)
-    # Rows are trees without cycles: looking for some every 700 objects takes a tenth of the time.
-    collecting = gc.get_threshold()
-    gc.set_threshold(100_000)
     validation = temporary / "validation" if config.data.validation or config.data.validation_split else None
     folders = [temporary / "train", *([validation] if validation else [])]
     try:
-        splits = {part.name: _write_split(making, part) for part in folders}
+        with few_collections():
+            splits = {part.name: _write_split(making, part) for part in folders}
         similar.write(temporary / "train", validation)
         for part in folders:
             splits[part.name]["files"] = {path.name: digests.of_file(path) for path in sorted(part.iterdir())}
@@ -88,7 +86,6 @@ def _make(config: Config, tokenizer: Tokenizer, folder: Path, screen: IO[str] | 
                 shutil.rmtree(stale, ignore_errors=True)
         temporary.replace(folder)
     finally:
-        gc.set_threshold(*collecting)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -159,7 +156,7 @@ def _write_split(making: _Making, folder: Path) -> dict[str, Any]:
 def _tokenised(making: _Making, split: str, rules: Rules, written: _Written) -> Iterator[Batch]:
     """The split's batches. Up to AHEAD of them are being tokenised while the next one is rendered."""
     waiting: deque[tuple[list[Ready], Future[list[Tokens]]]] = deque()
-    rows = _with_progress(making, split)
+    rows = with_bar(source.rows(making.config, split), f"preparing {split}", making.screen)
     way = _way(making, rules)
     with ThreadPoolExecutor(1) as pool:
         while batch := list(islice(rows, BATCH)):
@@ -170,15 +167,6 @@ def _tokenised(making: _Making, split: str, rules: Rules, written: _Written) -> 
                 yield _labelled(*waiting.popleft(), making.tokenizer)
         while waiting:
             yield _labelled(*waiting.popleft(), making.tokenizer)
-
-
-def _with_progress(making: _Making, split: str) -> Iterator[tuple[int, Row | Broken]]:
-    from tqdm import tqdm
-
-    rows = source.rows(making.config, split)
-    screen = making.screen
-    shown = screen is not None and screen.isatty()
-    return iter(tqdm(rows, f"preparing {split}", file=screen, delay=2, unit=" rows", leave=False, disable=not shown))
 
 
 def _choose_engine(making: _Making, ready: list[Ready]) -> Engine:

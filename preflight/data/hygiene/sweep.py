@@ -1,6 +1,5 @@
 """The pass: every example of a split looked at once, a batch at a time."""
 
-import gc
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -14,6 +13,7 @@ from preflight.data import source
 from preflight.data.hygiene import answers, calls, language, markers, personal, residue, secrets
 from preflight.data.hygiene.result import EXCERPTS, Hit, Hygiene
 from preflight.data.hygiene.turn import LEARNED, Scan, Turn, turns_of
+from preflight.data.passes import few_collections, with_bar
 from preflight.data.readers import Row
 from preflight.data.shapes import Example
 
@@ -31,17 +31,9 @@ def look(config: Config, rows: int, special: str, screen: IO[str] | None = None)
         special: A pattern for the special tokens of the run's tokenizer.
         screen: Where a bar shows how far it is, once that takes more than two seconds.
     """
-    from tqdm import tqdm
-
-    shown = screen is not None and screen.isatty()
-    examples = source.examples(config, "train")
-    bar = iter(tqdm(examples, "reading", rows, file=screen, delay=2, unit=" rows", leave=False, disable=not shown))
-    collecting = gc.get_threshold()
-    gc.set_threshold(100_000)  # as in `prepare`: rows are trees without cycles
-    try:
-        return sweep(bar, scans(special), max(rows // language.SAMPLE, 1))
-    finally:
-        gc.set_threshold(*collecting)
+    examples = with_bar(source.examples(config, "train"), "reading", screen, rows)
+    with few_collections():
+        return sweep(examples, scans(special), max(rows // language.SAMPLE, 1))
 
 
 def scans(special: str) -> tuple[Scan, ...]:

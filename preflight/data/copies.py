@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from preflight.data.expectations import lengths
 from preflight.data.label import IGNORE
-from preflight.data.similar import MIN_RUNS, RUN, SIMILAR
+from preflight.data.similar import MIN_RUNS, SIMILAR, runs
 from preflight.data.store import Split
 from preflight.findings import Finding, places
 
@@ -20,7 +20,6 @@ LISTED = 50  # in the evidence
 BATCH = 1000  # pairs
 EDGE = 24  # tokens of a prompt's beginning and end
 HALF = np.uint64(32)  # bits
-FACTORS = np.array([2 * pow(0x9E3779B1, step, 1 << 62) + 1 for step in range(1, RUN + 1)], dtype=np.uint64)
 OPEN = 0.01  # a prompt that so many of the rows share asks for anything: it says nothing about the answer
 PAIR = ["prompt_hash", "answer_hash"]
 WORDS = [*PAIR, "head"]  # tools stand in the head
@@ -110,20 +109,18 @@ def _side(split: Split, rows: Any) -> Side:
     cuts = ends - np.minimum(lengths(profile)[1].to_numpy(), sizes)  # where the answer begins, if all is learned
     everything = profile["answer"].to_numpy() == profile["length"].to_numpy()
     said = np.where(everything[owner], np.arange(len(ids)) >= cuts[owner], labels != IGNORE)
-    runs = _runs(ids[said], owner[said])
+    own = _runs(ids[said], owner[said])
     begins = ends - sizes + np.minimum(profile["head"].to_numpy(), sizes - 1)
     steps = np.concatenate((begins[:, None] + np.arange(EDGE), cuts[:, None] - 1 - np.arange(EDGE)), axis=1)
     edges = ids[np.clip(steps, begins[:, None], np.maximum(cuts - 1, begins)[:, None])]
-    return Side(runs, _counts(runs, len(rows)), edges)
+    return Side(own, _counts(own, len(rows)), edges)
 
 
 def _runs(ids: npt.NDArray[np.int32], owner: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """Each run of tokens of each row once: the row's place in the upper half, a hash in the lower."""
-    if len(ids) < RUN:
-        return np.zeros(0, dtype=np.uint64)
-    hashes = (np.lib.stride_tricks.sliding_window_view(ids.astype(np.uint64), RUN) * FACTORS).sum(axis=1)
-    inside = owner[: 1 - RUN] == owner[RUN - 1 :]
-    return np.unique((owner[: 1 - RUN][inside].astype(np.uint64) << HALF) | (hashes[inside] >> HALF))
+    starts = np.searchsorted(owner, np.arange(int(owner.max(initial=-1)) + 2))
+    hashes, inside = runs(ids, starts)
+    return np.unique((owner[inside].astype(np.uint64) << HALF) | hashes[inside])
 
 
 def _counts(runs: npt.NDArray[np.uint64], rows: int) -> npt.NDArray[np.int64]:

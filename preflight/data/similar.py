@@ -85,8 +85,13 @@ def _batches(folder: Path, most: int | None = None) -> Iterator[Part]:
             done += len(batch)
 
 
-def _runs(ids: npt.NDArray[np.int32], starts: Ints, heads: Ints) -> tuple[Hashes, npt.NDArray[np.bool_]]:
-    """A hash of the run that starts at each token, and which of them lie within one row and behind its head."""
+def runs(ids: npt.NDArray[np.int32], starts: Ints) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+    """A hash of the run that starts at each token, and which of them lie within one row.
+
+    Args:
+        ids: The ids of all rows, one behind the other.
+        starts: Where each row starts, and where the last one ends.
+    """
     word = ids.view(np.uint32)
     count = max(len(word) - RUN + 1, 0)
     hashes = np.zeros(len(word), dtype=np.uint32)
@@ -103,8 +108,14 @@ def _runs(ids: npt.NDArray[np.int32], starts: Ints, heads: Ints) -> tuple[Hashes
         # Of a row shorter than a run this reaches into the end of the row before, which is out too.
         late = starts[1:] - step
         inside[late[late >= 0]] = False
+    return hashes, inside
+
+
+def _own_runs(ids: npt.NDArray[np.int32], starts: Ints, heads: Ints) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+    """The same for runs that lie behind the head of their row."""
+    hashes, inside = runs(ids, starts)
     if heads.any():
-        steps = np.zeros(len(word) + 1, dtype=np.int8)
+        steps = np.zeros(len(ids) + 1, dtype=np.int8)
         with_head = heads > 0
         np.add.at(steps, starts[:-1][with_head], 1)
         np.add.at(steps, np.minimum(starts[:-1] + heads, starts[1:])[with_head], -1)
@@ -117,7 +128,7 @@ def _common(folder: Path) -> npt.NDArray[np.bool_]:
     counts = np.zeros(TABLE, dtype=np.int64)
     seen = 0
     for ids, starts, rows, heads in _batches(folder, SAMPLE):
-        hashes, inside = _runs(ids, starts, heads)
+        hashes, inside = _own_runs(ids, starts, heads)
         # A run that a row repeats is counted each time: sorting that out would take longer than all the rest.
         counts += np.bincount(hashes[inside] & LOW, minlength=TABLE)
         seen += len(rows)
@@ -144,7 +155,7 @@ def _sketch(batch: Part, common: npt.NDArray[np.bool_]) -> Sketch:
     from rensa import RMinHash
 
     ids, starts, rows, heads = batch
-    hashes, inside = _runs(ids, starts, heads)
+    hashes, inside = _own_runs(ids, starts, heads)
     inside &= ~common[hashes & LOW]
     bounds = np.concatenate(([0], np.cumsum(inside)))[starts]
     enough = np.diff(bounds) >= MIN_RUNS

@@ -13,6 +13,8 @@ from preflight.data import readers, shapes, store
 from preflight.data.readers import Broken, Row
 from preflight.data.shapes import Example, Message, ShapeError
 
+Groups = npt.NDArray[np.uint64]
+_KNOWN: dict[str, Groups] = {}  # of one content at a time
 MAX_EXTRA = 2.0  # how far above the wanted share a validation set of whole groups may come out
 
 
@@ -96,8 +98,21 @@ def _all(config: Config, split: str) -> Iterator[Row | Broken]:
         yield from readers.read(file, names[file])
 
 
-def _groups(config: Config) -> npt.NDArray[np.uint64]:
-    """For each row of the training files what it must not be parted from: rows that ask the same are one group."""
+def _groups(config: Config) -> Groups:
+    """For each row of the training files what it must not be parted from: rows that ask the same are one group.
+
+    Kept for the same content, since every pass over either split asks for it, and it takes a pass of its own.
+    """
+    files, _ = store.split_files(config)["train"]
+    ways = [config.data.train, config.data.format, config.training_value("dataset_text_field")]
+    key = digests.of_json([*map(digests.of_file, files), *ways])
+    if key not in _KNOWN:
+        _KNOWN.clear()
+        _KNOWN[key] = _read_groups(config)
+    return _KNOWN[key]
+
+
+def _read_groups(config: Config) -> Groups:
     groups: list[int] = []
     normal = normaliser(config)
     for number, row in enumerate(_all(config, "train")):
@@ -108,7 +123,7 @@ def _groups(config: Config) -> npt.NDArray[np.uint64]:
     return np.array(groups, dtype=np.uint64)
 
 
-def _hold_out(groups: npt.NDArray[np.uint64], share: float, seed: int) -> npt.NDArray[np.bool_]:
+def _hold_out(groups: Groups, share: float, seed: int) -> npt.NDArray[np.bool_]:
     """Which rows to hold out: about `share` of them in whole groups, drawn by the seed, so it is the same each time.
 
     Parting rows that ask the same would let the model see the answers to its validation. Where whole groups can't come

@@ -151,11 +151,10 @@ class _Line:
 def _by_bytes(rendered: Sequence[Rendered], tokens: Tokens, tokenizer: Tokenizer) -> _Line:
     assert tokenizer.byte_lengths is not None
     ends = np.cumsum(tokenizer.byte_lengths[tokens.ids], dtype=np.int64)
-    # -1 fits no row: NFC makes some letters longer and others shorter, which can add up by chance.
-    composed = (unicodedata.is_normalized("NFC", item.text) for item in rendered)
-    sizes = np.array(
-        [_bytes(item.text) if same else -1 for item, same in zip(rendered, composed, strict=True)], np.int64
-    )
+    sizes = np.array([_bytes(item.text) for item in rendered], dtype=np.int64)
+    if tokenizer.backend.normalizer is not None:  # NFC: it makes some letters longer and others shorter
+        # Which can add up by chance. -1 fits no row.
+        sizes[[not unicodedata.is_normalized("NFC", item.text) for item in rendered]] = -1
     return _Line(np.concatenate(([0], ends))[:-1], ends, sizes, True)
 
 

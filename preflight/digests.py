@@ -29,14 +29,17 @@ def _of_bytes(path: Path, *_state: int) -> str:
 
 def of_text(text: str) -> int:
     """A 63-bit hash of a text, for finding equal ones: xxh3."""
-    return int(xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))) >> 1
+    return _short(text.encode("utf-8", "surrogatepass"))
 
 
 def of_words(text: str) -> int:
     """The same whatever its spaces and capitals are, and however its accents are composed."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    letters = plain.encode("utf-8", "surrogatepass").translate(LOWER, SPACE)
-    return int(xxhash.xxh3_64_intdigest(letters)) >> 1
+    return _short(plain.encode("utf-8", "surrogatepass").translate(LOWER, SPACE))
+
+
+def _short(raw: bytes) -> int:
+    return int(xxhash.xxh3_64_intdigest(raw)) >> 1
 
 
 def of_json(value: Any) -> str:

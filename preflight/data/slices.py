@@ -54,8 +54,7 @@ def asks_nothing(example: Example) -> bool:
 
 def declines(example: Example) -> bool:
     """Whether the last answer begins as one that turns the user down, or that says it doesn't know."""
-    answer = example.messages[-1]["content"] if example.messages else example.completion
-    return DECLINES.match(answer, 0, 100) is not None
+    return DECLINES.match(scripts.sample(example), 0, 100) is not None
 
 
 def declared(config: Config, split: str) -> dict[str, Slice]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from preflight.data import fidelity
-from preflight.data.conversation import REASONING
+from preflight.data.conversation import REASONING, function_of
 from preflight.data.pieces import Piece, pieces
 from preflight.data.render import RenderError, Rules, render
 from preflight.data.shapes import Example, Message
@@ -97,7 +97,7 @@ def view(example: Example, prepared: dict[str, Any], facts: dict[str, Any], toke
     text, borders = _aligned(kept, *_layout(example, tokenizer, rules))
     whole = _with_cut(kept, text)
     notes = tuple(_notes(facts))
-    tools = tuple(_name(tool) for tool in example.tools)
+    tools = tuple(str(function_of(tool).get("name", "unnamed")) for tool in example.tools)
     declared = json.dumps(example.tools, ensure_ascii=False, indent=2, default=str) if tools else ""
     if whole is None:
         chat = tuple(Turn(role, (Shown(said),)) for role, said in _plain(example))
@@ -114,11 +114,6 @@ def _notes(facts: dict[str, Any]) -> Iterator[str]:
     for place, flag in enumerate(fidelity.FLAGS):
         if flag in LOST and int(facts["flags"]) >> place & 1:
             yield LOST[flag]
-
-
-def _name(tool: Any) -> str:
-    function = tool.get("function", tool) if isinstance(tool, dict) else {}
-    return str(function.get("name", "unnamed")) if isinstance(function, dict) else "unnamed"
 
 
 def _layout(example: Example, tokenizer: Tokenizer, rules: Rules) -> tuple[str, list[int]]:

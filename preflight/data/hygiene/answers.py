@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from preflight.data.conversation import REASONING
 from preflight.data.hygiene.turn import ANSWERS, LEARNED, Found, Scan, Turn, excerpt, topics
 
 ECHO = 40  # characters of a prompt that isn't repeated by chance, as a short sentence to correct may be
@@ -44,7 +45,7 @@ def look(turns: Sequence[Turn]) -> Told:
 
 def _carries(turn: Turn) -> bool:
     """Whether a turn without text says something all the same."""
-    return any(map(turn.message.get, ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking")))
+    return any(map(turn.message.get, ("tool_calls", "function_call", *REASONING)))
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from preflight.report.html import LOOKS, duration, histogram, line_chart, render_html, visible, write_html
+from tests.browser import CONTRAST
 
 VOID = {"meta", "link", "input", "br"}
 OUTCOMES = ["passed", "failed", "warned", "waived", "not-applicable", "not-available", "not-run", "error"]
@@ -403,48 +404,7 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [path] == list(tmp_path.iterdir())
 
 
-# In a real browser. Debian's packages `chromium` and `chromium-driver`; nothing is downloaded.
-
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage"
-)
-CONTRAST = """
-const parse = (c) => { const n = c.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
-const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
-const linear = (v) => v <= 10.31475 ? v / 255 / 12.92 : ((v / 255 + .055) / 1.055) ** 2.4;
-const light = (c) => .2126 * linear(c[0]) + .7152 * linear(c[1]) + .0722 * linear(c[2]);
-const paint = (e) => parse(getComputedStyle(e).backgroundColor);
-const ground = (e) => e ? over(paint(e), ground(e.parentElement)) : [255, 255, 255, 1];
-const poor = [];
-let seen = 0;
-for (const e of document.querySelectorAll('body *')) {
-  if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.getClientRects().length) continue;
-  const style = getComputedStyle(e), back = ground(e);
-  const front = over(parse(e instanceof SVGElement ? style.fill : style.color), back);
-  const [a, b] = [light(front), light(back)].sort((x, y) => y - x), ratio = (a + .05) / (b + .05);
-  seen += 1;
-  if (ratio < 4.5) poor.push([e.tagName, e.className, ratio.toFixed(2), e.textContent.slice(0, 30)]);
-}
-return [seen, poor];
-"""
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not (CHROMIUM.exists() and DRIVER.exists()):
-        pytest.skip(f"needs {CHROMIUM} and {DRIVER} (Debian: chromium, chromium-driver)")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.chrome.service.Service(str(DRIVER))
-    started = webdriver.Chrome(options=options, service=service)
-    yield started
-    started.quit()
+# In a real browser; `driver` is in tests/preflight/conftest.py.
 
 
 @pytest.fixture

@@ -1,20 +1,16 @@
 """The page in a real browser: by keyboard and by mouse, in light and dark, whatever the data holds."""
 
 import json
-import runpy
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from preflight.data.label import IGNORE
 from preflight.review import record
+from tests.browser import CONTRAST
 
-# The browser of the report's tests, so that there is one way to start it and one measure of contrast.
-REPORT = runpy.run_path(str(Path(__file__).parents[1] / "report" / "test_html.py"))
-driver, CONTRAST = REPORT["driver"], REPORT["CONTRAST"]
 CTRL, ESCAPE, ENTER, LEFT, RIGHT, TAB = "\ue009", "\ue00c", "\ue007", "\ue012", "\ue014", "\ue004"
 
 LONG = "Without the glue the shelf would come down with everything that stands on it. " * 30

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from preflight.evaluate import Answers, HeldOut, Trained
     from preflight.model.modules import ModuleTree
     from preflight.model.tokenizer import Tokenizer
+    from preflight.model.precision import Precision
     from preflight.registry import Check
+    from preflight.strategy import Strategy
+    from preflight.target import Target
     from preflight.waivers import Waivers
 
 
@@ -164,6 +167,33 @@ def module_tree(config: Config) -> "ModuleTree":
     from preflight.model.modules import module_tree as build
 
     return build(config)
+
+
+@pytest.fixture(scope="session")
+def precision(config: Config) -> "Precision":
+    """The types that the run computes in."""
+    from preflight.model.precision import precision_of
+
+    return precision_of(config)
+
+
+# --- machine ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def target(config: Config) -> "Target":
+    """The machine that will train: this one, or the one that `hardware` describes."""
+    from preflight.target import target_of
+
+    return target_of(config)
+
+
+@pytest.fixture(scope="session")
+def strategy(config: Config) -> "Strategy":
+    """How the run is spread over processes and cards."""
+    from preflight.strategy import strategy_of
+
+    return strategy_of(config)
 
 
 # --- after the run ----------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ AREAS = {  # which codes belong to which section of the checklist
     "CFG": {3, 4},
     "HW": {2},
     "ENV": {2, 4},
-    "RUN": {5},
+    "RUN": {4, 5},
     "POST": {6},
     "DEP": {7},
     "META": {0},

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from preflight.data.store import Prepared, Split
     from preflight.evaluate import Answers, HeldOut, Trained
     from preflight.model.modules import ModuleTree
-    from preflight.model.tokenizer import Tokenizer
     from preflight.model.precision import Precision
+    from preflight.model.tokenizer import Tokenizer
     from preflight.registry import Check
     from preflight.strategy import Strategy
     from preflight.target import Target

@@ -1,0 +1,157 @@
+"""The training step that is traced: the trainer's loss, backward and optimizer, on fake tensors."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .job import Job
+from .ledger import LOGITS, OPTIMIZER, Ledger
+
+def _dropout(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
+    """Dropout as on CUDA: its mask takes a byte an element, where the CPU's has the type of the input."""
+    return torch.native_dropout(x, p, True)[0] if training and p > 0 else x
+
+
+def _in_full(function: Any) -> Any:
+    """The function as CUDA's autocast runs it: in float32. The CPU's autocast leaves these in half precision."""
+
+    @functools.wraps(function)
+    def wider(x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(x.float() if x.dtype in (torch.float16, torch.bfloat16) else x, *args, **kwargs)
+
+    return wider
+
+
+def _attention_backward(args: Any) -> int:
+    """Flash attention's backward sums the gradient of the queries in float32."""
+    return int(args[1].numel()) * 4
+
+
+def _dequantized(args: Any) -> int:
+    rows, columns = args[2]
+    return int(rows * columns * args[0].element_size())
+
+
+def workspaces() -> dict[Any, Callable[..., int]]:
+    """By operator, what its CUDA kernel takes besides its results."""
+    found: dict[Any, Callable[..., int]] = {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default: _attention_backward
+    }
+    if hasattr(torch.ops.bitsandbytes, "gemm_4bit"):
+        found[torch.ops.bitsandbytes.gemm_4bit.default] = _dequantized
+    return found
+
+
+@contextmanager
+def as_on_cuda(job: Job) -> Iterator[None]:
+    """Where torch goes another way on CUDA than on the CPU, and it shows in memory.
+
+    Patches, because a function mode isn't active in the recomputation of a checkpointed layer.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(functional, "dropout", _dropout))
+        for module, name in ((functional, "layer_norm"), (functional, "softmax"), (torch, "softmax")):
+            if job.autocast:
+                stack.enter_context(mock.patch.object(module, name, _in_full(getattr(module, name))))
+        if job.sdpa == "math":
+            stack.enter_context(torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH))
+        yield
+
+
+def one_pass(model: nn.Module, job: Job, ledger: Ledger) -> None:
+    """Forward and backward of one micro batch."""
+    ids = torch.zeros(job.batch, job.length, dtype=torch.int64)
+    inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
+    if job.padded:
+        inputs["attention_mask"] = torch.ones(job.batch, job.length, dtype=torch.int64)
+    labels = torch.zeros(job.batch, job.length, dtype=torch.int64)
+    with torch.autocast("cpu", getattr(torch, job.autocast)) if job.autocast else nullcontext():
+        if job.loss == "fused":
+            loss = fused_loss(model, inputs, labels, job, ledger)
+        else:  # the outputs, and the logits in them, stay while the loss is computed back
+            outputs = model(**inputs, labels=labels)
+            loss = outputs.loss
+    loss.backward()
+
+
+def fused_loss(model: Any, inputs: dict[str, Any], labels: torch.Tensor, job: Job, ledger: Ledger) -> torch.Tensor:
+    """TRL's fused head as it is on CUDA, where only supervised tokens are projected, in tiles of its Triton kernels."""
+    from trl.kernels import chunked_logprob
+    from trl.trainer import utils
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hidden = base.base_model(**inputs).last_hidden_state[:, :-1]
+    supervised = min(job.supervised or hidden.shape[0] * hidden.shape[1], hidden.shape[0] * hidden.shape[1])
+    chosen = torch.zeros(supervised, dtype=torch.int64)
+    rows = hidden.reshape(-1, hidden.shape[-1]).index_select(0, chosen)
+    head = base.get_output_embeddings()
+
+    class Tiles(chunked_logprob.ChunkedLogProbFunction):
+        @staticmethod
+        def forward(*args: Any) -> Any:
+            with booked(ledger, LOGITS):
+                return chunked_logprob.ChunkedLogProbFunction.forward(*args)
+
+        @staticmethod
+        def backward(*args: Any) -> Any:
+            with booked(ledger, LOGITS), on_triton(chunked_logprob):
+                return chunked_logprob.ChunkedLogProbFunction.backward(*args)
+
+    with on_triton(chunked_logprob):
+        found = Tiles.apply(
+            rows, head.weight, head.bias, torch.zeros(supervised, dtype=torch.int64), 1.0,
+            utils._CHUNKED_LOGPROB_CHUNK_SIZE, None, 1.0, ("entropy", "is_top1"),
+        )
+    return -found[0].sum()
+
+
+@contextmanager
+def booked(ledger: Ledger, kind: str) -> Iterator[None]:
+    """Book what comes as this kind."""
+    before, ledger.kind = ledger.kind, kind
+    try:
+        yield
+    finally:
+        ledger.kind = before
+
+
+class _Launch:
+    """A Triton kernel: it writes into tensors that are there, and allocates nothing."""
+
+    def __getitem__(self, grid: Any) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+
+@contextmanager
+def on_triton(module: Any) -> Iterator[None]:
+    """TRL's kernels as on a card, without running them."""
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(module, "_use_triton", lambda device: True))
+        stack.enter_context(mock.patch.object(module, "_forward_kernel", _Launch()))
+        stack.enter_context(mock.patch.object(module, "_backward_kernel", _Launch()))
+        stack.enter_context(mock.patch.object(module, "_addmm_fp32", lambda acc, a, b: None))
+        yield
+
+
+def make_optimizer(name: str, parameters: list[nn.Parameter]) -> Any:
+    """The optimizer that a name of `training.optim` stands for."""
+    if "8bit" in name or name.startswith("paged") or "bnb" in name:
+        import bitsandbytes as bnb
+
+        bits = 8 if "8bit" in name else 32
+        return bnb.optim.AdamW(parameters, lr=1e-4, optim_bits=bits)
+    if name in ("adamw_torch", "adamw_hf"):
+        return torch.optim.AdamW(parameters, lr=1e-4, foreach=True)
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=1e-4, foreach=True)
+    if name == "adafactor":
+        from transformers import Adafactor
+
+        return Adafactor(parameters, lr=1e-4, scale_parameter=False, relative_step=False)
+    return torch.optim.AdamW(parameters, lr=1e-4, fused=True)

@@ -9,6 +9,7 @@ from unittest import mock
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import masking_utils
 
 from .job import Job
 from .ledger import LOGITS, OPTIMIZER, Ledger
@@ -28,12 +29,54 @@ def _in_full(function: Any) -> Any:
     return wider
 
 
+def _attention(job: Job) -> Callable[..., torch.Tensor]:
+    """`scaled_dot_product_attention` by the kernel that torch takes on the card; the CPU's own copies keys and values."""
+    original = functional.scaled_dot_product_attention
+
+    def attend(
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> torch.Tensor:
+        if job.autocast:
+            query, key, value = (x.to(getattr(torch, job.autocast)) for x in (query, key, value))
+        if job.sdpa == "math":
+            with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+                return original(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+        if attn_mask is None and job.sdpa == "flash":
+            flash = torch.ops.aten._scaled_dot_product_flash_attention
+            return flash(query, key, value, dropout_p, is_causal, scale=scale)[0]
+        if enable_gqa:  # this kernel knows no shared keys and values: they have been copied for it
+            key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+        bias = None
+        if attn_mask is not None:  # a mask of true and false becomes one to add
+            bias = torch.zeros_like(attn_mask, dtype=query.dtype) if attn_mask.dtype == torch.bool else attn_mask
+            bias = bias.expand(query.shape[0], query.shape[1], -1, -1)
+        efficient = torch.ops.aten._scaled_dot_product_efficient_attention
+        return efficient(query, key, value, bias, True, dropout_p, is_causal, scale=scale)[0]
+
+    return attend
+
+
 def _attention_backward(args: Any) -> int:
-    """Flash attention's backward sums the gradient of the queries in float32."""
-    return int(args[1].numel()) * 4
+    """The gradient of the queries is summed in float32; those of shared keys and values come one a query head."""
+    _, query, key = args[:3]
+    shared = key.shape[1] != query.shape[1]
+    return int(query.numel()) * (4 + (2 * query.element_size() if shared else 0))
+
+
+def _softmax_backward(args: Any) -> int:
+    """`softmax_backward_cuda_out` first multiplies gradient and output (ATen/native/cuda/SoftMax.cu)."""
+    return int(args[0].numel() * args[0].element_size())
 
 
 def _dequantized(args: Any) -> int:
+    """For more than a few rows bitsandbytes' CUDA kernel writes the weight out in 16 bits, and multiplies by that."""
     rows, columns = args[2]
     return int(rows * columns * args[0].element_size())
 
@@ -41,7 +84,9 @@ def _dequantized(args: Any) -> int:
 def workspaces() -> dict[Any, Callable[..., int]]:
     """By operator, what its CUDA kernel takes besides its results."""
     found: dict[Any, Callable[..., int]] = {
-        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default: _attention_backward
+        torch.ops.aten._scaled_dot_product_flash_attention_backward.default: _attention_backward,
+        torch.ops.aten._scaled_dot_product_efficient_attention_backward.default: _attention_backward,
+        torch.ops.aten._softmax_backward_data.default: _softmax_backward,
     }
     if hasattr(torch.ops.bitsandbytes, "gemm_4bit"):
         found[torch.ops.bitsandbytes.gemm_4bit.default] = _dequantized
@@ -59,8 +104,9 @@ def as_on_cuda(job: Job) -> Iterator[None]:
         for module, name in ((functional, "layer_norm"), (functional, "softmax"), (torch, "softmax")):
             if job.autocast:
                 stack.enter_context(mock.patch.object(module, name, _in_full(getattr(module, name))))
-        if job.sdpa == "math":
-            stack.enter_context(torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH))
+        # Values decide whether there are several sequences in a row, and fake tensors have none: one, unless it is packed.
+        stack.enter_context(mock.patch.object(masking_utils, "find_packed_sequence_indices", lambda positions: None))
+        stack.enter_context(mock.patch.object(functional, "scaled_dot_product_attention", _attention(job)))
         yield
 
 

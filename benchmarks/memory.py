@@ -19,8 +19,26 @@ from preflight.model.memory.trace import trace
 
 GIB = 2**30
 ROWS = Path(__file__).with_name("vram_measured.csv")
-TIED = ("SmolLM2", "Qwen2.5-0.5B", "Qwen2.5-1.5B", "Qwen2.5-3B", "Llama-3.2-1B", "Llama-3.2-3B", "Qwen3-0.6B", "Qwen3-1.7B", "Qwen3-4B")
-TARGETS = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "o_proj", "gate": "gate_proj", "up": "up_proj", "down": "down_proj"}
+TIED = (
+    "SmolLM2",
+    "Qwen2.5-0.5B",
+    "Qwen2.5-1.5B",
+    "Qwen2.5-3B",
+    "Llama-3.2-1B",
+    "Llama-3.2-3B",
+    "Qwen3-0.6B",
+    "Qwen3-1.7B",
+    "Qwen3-4B",
+)
+TARGETS = {
+    "q": "q_proj",
+    "k": "k_proj",
+    "v": "v_proj",
+    "o": "o_proj",
+    "gate": "gate_proj",
+    "up": "up_proj",
+    "down": "down_proj",
+}
 
 # What a source's training script does, where its rows don't say.
 STACKS: dict[str, dict[str, Any]] = {
@@ -30,7 +48,7 @@ STACKS: dict[str, dict[str, Any]] = {
     "can-i-finetune-this": {"autocast": None, "loss": "plain", "double_quant": True},
     # its training script: own loop, no autocast, torch.optim.AdamW; rows padded to the longest of the batch
     "method_comparison": {"autocast": None, "loss": "plain", "optimizer": "adamw_torch"},
-    "Lightning-AI/litgpt": {"autocast": None, "loss": "plain", "optimizer": "adamw_torch", "adapter_dtype": "bfloat16"},
+    "Lightning-AI/litgpt": {"autocast": None, "loss": "plain", "optimizer": "adamw_torch", "cast": "bfloat16"},
 }
 DEFAULT: dict[str, Any] = {"autocast": "bfloat16", "loss": "plain"}
 
@@ -45,7 +63,11 @@ def job_of(row: dict[str, str]) -> Job | str:
     targets = [TARGETS.get(part, part) for part in row["target_modules"].split(",")]
     if method != "full" and (not row["rank"] or not all(target in TARGETS.values() for target in targets)):
         return "rank or target modules not stated, or not those of a Llama"
-    if "unsloth" in row["loss_impl"] or "cut-CE" in row["loss_impl"] or "offload" in row["grad_ckpt"] + row["unit_note"]:
+    if (
+        "unsloth" in row["loss_impl"]
+        or "cut-CE" in row["loss_impl"]
+        or "offload" in row["grad_ckpt"] + row["unit_note"]
+    ):
         return "own kernels or offloading"
     if "FSDP" in row["unit_note"] + row["gpu"] or "ZeRO" in row["unit_note"]:
         return "sharded, and the rest is not stated"
@@ -60,7 +82,12 @@ def job_of(row: dict[str, str]) -> Job | str:
     sdpa = "math" if upcast and not stack["autocast"] and gqa else "flash"
     adapter = None
     if method != "full":
-        adapter = {"r": int(row["rank"]), "lora_alpha": 2 * int(row["rank"]), "target_modules": targets, "lora_dropout": 0.0}
+        adapter = {
+            "r": int(row["rank"]),
+            "lora_alpha": 2 * int(row["rank"]),
+            "target_modules": targets,
+            "lora_dropout": 0.0,
+        }
         adapter |= {"use_dora": True} if "dora" in method else {}
     optimizer = row["optimizer"].partition("(")[0].strip().lower()
     values = {
@@ -108,7 +135,9 @@ def main() -> None:
     arguments = parser.parse_args()
     errors: dict[tuple[str, str], list[float]] = defaultdict(list)
     left_out: dict[str, int] = defaultdict(int)
-    print(f"{'model':18} {'method':6} {'r':>3} {'batch x len':>11} {'ckpt':4} {'attn':5} {'measured':>9} {'predicted':>9} {'off':>7}  what, s, source")
+    print(
+        f"{'model':18} {'method':6} {'r':>3} {'batch x len':>11} {'ckpt':4} {'attn':5} {'measured':>9} {'predicted':>9} {'off':>7}  what, s, source"
+    )
     for row in csv.DictReader(arguments.rows.open(encoding="utf-8")):
         if row["quality"] not in arguments.quality or arguments.only not in row["source"]:
             continue
@@ -132,7 +161,9 @@ def main() -> None:
         )
     for (what, quality), found_errors in sorted(errors.items()):
         sizes = [abs(error) for error in found_errors]
-        print(f"{what}, quality {quality}: {len(sizes)} rows, mean {statistics.mean(sizes):.1%}, worst {max(sizes):.1%}")
+        print(
+            f"{what}, quality {quality}: {len(sizes)} rows, mean {statistics.mean(sizes):.1%}, worst {max(sizes):.1%}"
+        )
     for reason, count in left_out.items():
         print(f"left out: {count} rows: {reason}")
 

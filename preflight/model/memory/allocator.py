@@ -1,9 +1,9 @@
 """What the CUDA caching allocator makes of a sequence of allocations: memory in use, and memory it holds.
 
 The rules are those of `c10/cuda/CUDACachingAllocator.cpp` with its defaults: sizes round up to 512 B; up to 1 MiB comes
-from segments of 2 MiB, up to 10 MiB from segments of 20 MiB, and what is larger gets a segment of its own, rounded up to
-2 MiB; the smallest free block that is large enough is taken, and split if what is left over is worth keeping; freed
-neighbours merge. One stream, nothing is ever given back.
+from segments of 2 MiB, up to 10 MiB from segments of 20 MiB, and what is larger gets a segment of its own, rounded up
+to 2 MiB; the smallest free block that is large enough is taken, and split if what is left over is worth keeping; freed
+neighbours merge. One stream, and nothing is given back.
 """
 
 import bisect
@@ -28,15 +28,6 @@ class Usage(NamedTuple):
     moment: int
 
 
-class _Block:
-    __slots__ = ("before", "after", "free", "small", "size", "start")
-
-    def __init__(self, start: int, size: int, small: bool) -> None:
-        self.start, self.size, self.small, self.free = start, size, small, False
-        self.before: _Block | None = None
-        self.after: _Block | None = None
-
-
 def replay(events: Sequence[int], sizes: Sequence[int]) -> Usage:
     """Run a ledger's events through the allocator.
 
@@ -44,66 +35,91 @@ def replay(events: Sequence[int], sizes: Sequence[int]) -> Usage:
         events: Numbers of storages in order: `n` when one is allocated, `~n` when it is freed.
         sizes: Bytes by number.
     """
-    pools: dict[bool, list[tuple[int, int]]] = {True: [], False: []}  # free blocks of each pool by size and address
-    blocks: dict[int, _Block] = {}  # by address
-    used: dict[int, _Block] = {}  # by number
-    allocated = reserved = peak = moment = held = 0
-
-    def put(block: _Block) -> None:
-        block.free = True
-        bisect.insort(pools[block.small], (block.size, block.start))
-
-    def take(block: _Block) -> None:
-        block.free = False
-        pool = pools[block.small]
-        del pool[bisect.bisect_left(pool, (block.size, block.start))]
-
+    memory = Allocator()
+    used: dict[int, Block] = {}  # by number
+    allocated = peak = moment = 0
     for index, event in enumerate(events):
-        if event >= 0:
-            if not sizes[event]:
-                continue
-            size = -(-sizes[event] // ROUND) * ROUND
-            small = size <= SMALL
-            pool = pools[small]
-            place = bisect.bisect_left(pool, (size, 0))
-            if place < len(pool):
-                block = blocks[pool[place][1]]
-                take(block)
-            else:
-                segment = SMALL_SEGMENT if small else MIDDLE_SEGMENT if size < MIDDLE else -(-size // LARGE_ROUND) * LARGE_ROUND
-                block = _Block(held, segment, small)
-                blocks[block.start] = block
-                held += segment + LARGE_ROUND  # a gap: segments never merge
-                reserved += segment
-            left = block.size - size
-            if left >= ROUND if small else left > SMALL:
-                rest = _Block(block.start + size, left, small)
-                blocks[rest.start] = rest
-                rest.before, rest.after = block, block.after
-                if block.after:
-                    block.after.before = rest
-                block.after, block.size = rest, size
-                put(rest)
-            used[event] = block
+        if event >= 0 and sizes[event]:
+            block = used[event] = memory.take(sizes[event])
             allocated += block.size
             if allocated > peak:
                 peak, moment = allocated, index
-        elif (freed := used.pop(~event, None)) is not None:
-            allocated -= freed.size
-            if freed.after and freed.after.free:
-                after = freed.after
-                take(after)
-                del blocks[after.start]
-                freed.size, freed.after = freed.size + after.size, after.after
-                if after.after:
-                    after.after.before = freed
-            if freed.before and freed.before.free:
-                before = freed.before
-                take(before)
-                del blocks[freed.start]
-                before.size, before.after = before.size + freed.size, freed.after
-                if freed.after:
-                    freed.after.before = before
-                freed = before
-            put(freed)
-    return Usage(peak, reserved, moment)
+        elif event < 0 and ~event in used:
+            block = used.pop(~event)
+            allocated -= block.size
+            memory.give(block)
+    return Usage(peak, memory.reserved, moment)
+
+
+class Block:
+    """A piece of a segment, with its neighbours in it."""
+
+    __slots__ = ("after", "before", "free", "size", "small", "start")
+
+    def __init__(self, start: int, size: int, small: bool) -> None:
+        self.start, self.size, self.small, self.free = start, size, small, False
+        self.before: Block | None = None
+        self.after: Block | None = None
+
+
+class Allocator:
+    """The allocator's state: free blocks by size and address, and bytes in all its segments."""
+
+    def __init__(self) -> None:
+        self.reserved = 0
+        self._next = 0  # address of the next segment
+        self._blocks: dict[int, Block] = {}  # by address
+        self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+
+    def take(self, wanted: int) -> Block:
+        """A block of at least so many bytes."""
+        size = -(-wanted // ROUND) * ROUND
+        small = size <= SMALL
+        pool = self._free[small]
+        place = bisect.bisect_left(pool, (size, 0))
+        block = self._claim(self._blocks[pool[place][1]]) if place < len(pool) else self._segment(size, small)
+        left = block.size - size
+        if left >= ROUND if small else left > SMALL:
+            rest = Block(block.start + size, left, small)
+            self._blocks[rest.start] = rest
+            block.size = size
+            _link(rest, block.after)
+            _link(block, rest)
+            self._release(rest)
+        return block
+
+    def give(self, block: Block) -> None:
+        """Take a block back, and merge it with free neighbours."""
+        for first, second in ((block, block.after), (block.before, block)):
+            other = second if first is block else first
+            if first is not None and second is not None and other is not None and other.free:
+                self._claim(other)
+                del self._blocks[second.start]
+                first.size += second.size
+                _link(first, second.after)
+                block = first
+        self._release(block)
+
+    def _segment(self, size: int, small: bool) -> Block:
+        large = MIDDLE_SEGMENT if size < MIDDLE else -(-size // LARGE_ROUND) * LARGE_ROUND
+        block = Block(self._next, SMALL_SEGMENT if small else large, small)
+        self._blocks[block.start] = block
+        self._next += block.size + ROUND  # a gap: segments never merge
+        self.reserved += block.size
+        return block
+
+    def _claim(self, block: Block) -> Block:
+        block.free = False
+        pool = self._free[block.small]
+        del pool[bisect.bisect_left(pool, (block.size, block.start))]
+        return block
+
+    def _release(self, block: Block) -> None:
+        block.free = True
+        bisect.insort(self._free[block.small], (block.size, block.start))
+
+
+def _link(first: Block, second: Block | None) -> None:
+    first.after = second
+    if second is not None:
+        second.before = first

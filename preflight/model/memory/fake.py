@@ -7,8 +7,10 @@ from torch import nn
 
 from .job import Job
 
+HALF = (torch.float16, torch.bfloat16)
 
-def build_model(job: Job) -> nn.Module:
+
+def build_model(job: Job) -> Any:
     """The model with its adapter on the meta device, quantized layers included.
 
     peft can't swap the weights of fake tensors, so this is done before `materialise`.
@@ -18,67 +20,65 @@ def build_model(job: Job) -> nn.Module:
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    settings = AutoConfig.for_model(**job.model)
+    settings = (
+        AutoConfig.from_pretrained(job.folder, trust_remote_code=True)
+        if job.folder
+        else AutoConfig.for_model(**dict(job.model))
+    )
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            settings, dtype=getattr(torch, job.weights), attn_implementation=job.attention
+        model: Any = AutoModelForCausalLM.from_config(
+            settings,
+            dtype=getattr(torch, job.weights),
+            attn_implementation=job.attention,
+            trust_remote_code=job.folder is not None,
         )
     model.tie_weights()
     if job.bits != 16:
         quantize(model, job)
+    for parameter in model.parameters() if job.upcast else ():
+        if parameter.dtype in HALF:
+            parameter.data = parameter.data.float()
     if job.adapter is not None:
         from peft import LoraConfig, get_peft_model
 
-        for parameter in model.parameters():
-            parameter.requires_grad_(False)
-        adapter = LoraConfig(**{"task_type": "CAUSAL_LM", **job.adapter, "inference_mode": False})
-        model = get_peft_model(model, adapter, low_cpu_mem_usage=True)
-    for name, parameter in model.named_parameters():
-        if job.upcast and parameter.dtype in (torch.float16, torch.bfloat16) and not parameter.requires_grad:
-            _retype(model, name, torch.float32)
-        elif parameter.requires_grad and job.adapter is not None and parameter.is_floating_point():
-            _retype(model, name, torch.float32 if "magnitude" in name else getattr(torch, job.adapter_dtype))
+        adapter = LoraConfig(**{"task_type": "CAUSAL_LM", **job.adapter})
+        with torch.device("meta"):
+            model = get_peft_model(model, adapter)
+    for name, parameter in model.named_parameters() if job.cast else ():
+        if parameter.requires_grad and "lora_magnitude_vector" not in name:
+            parameter.data = parameter.data.to(getattr(torch, str(job.cast)))
     return model
 
 
-def _retype(model: nn.Module, name: str, dtype: torch.dtype) -> None:
-    parameter = model.get_parameter(name)
-    parameter.data = parameter.data.to(dtype)
-
-
-def quantize(model: nn.Module, job: Job) -> None:
+def quantize(model: Any, job: Job) -> None:
     """Put bitsandbytes' layers in the place of linear ones, as transformers does on loading."""
     import bitsandbytes as bnb
 
     head = model.get_output_embeddings()
     skip = set(job.skip)
     for name, module in list(model.named_modules()):
-        if not isinstance(module, nn.Linear) or module is head or any(part in skip for part in (name, *name.split("."))):
+        if not isinstance(module, nn.Linear) or module is head or not skip.isdisjoint((name, *name.split("."))):
             continue
-        bias = module.bias is not None
+        shape = module.in_features, module.out_features, module.bias is not None
         with torch.device("meta"):
-            layer: nn.Module
+            layer: Any
             if job.bits == 4:
-                layer = bnb.nn.Linear4bit(
-                    module.in_features,
-                    module.out_features,
-                    bias=bias,
-                    compute_dtype=getattr(torch, job.compute),
-                    compress_statistics=job.double_quant,
-                    quant_type="nf4",
-                )
+                compute = getattr(torch, job.compute)
+                layer = bnb.nn.Linear4bit(*shape, compute_dtype=compute, compress_statistics=job.double_quant)
+                packed, state = _quantized(layer, job)
+                layer.weight = bnb.nn.Params4bit(packed, quant_state=state, compress_statistics=job.double_quant)
+                layer.quant_state = state
             else:
-                layer = bnb.nn.Linear8bitLt(
-                    module.in_features, module.out_features, bias=bias, has_fp16_weights=False, threshold=6.0
-                )
-        if bias:
-            layer.bias = nn.Parameter(module.bias.data, requires_grad=False)
+                layer = bnb.nn.Linear8bitLt(*shape, has_fp16_weights=False, threshold=6.0)
+        if module.bias is not None:
+            layer.bias = nn.Parameter(module.bias.data)
         layer.requires_grad_(False)
-        parent = model.get_submodule(name.rpartition(".")[0])
-        setattr(parent, name.rpartition(".")[2], layer)
+        parent, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(parent), leaf, layer)
+    model.is_loaded_in_4bit, model.is_loaded_in_8bit = job.bits == 4, job.bits == 8  # by which peft picks its layers
 
 
-def materialise(model: nn.Module, job: Job) -> None:
+def materialise(model: Any, job: Job) -> None:
     """Give every parameter and buffer a fake storage on the CPU; tied ones stay tied. Run under a fake mode."""
     made: dict[int, torch.Tensor] = {}
 
@@ -87,15 +87,14 @@ def materialise(model: nn.Module, job: Job) -> None:
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
 
     for module in model.modules():
-        kind = type(module).__name__
         for name, parameter in list(module._parameters.items()):
             if parameter is None:
                 continue
             if id(parameter) not in made:
-                if kind in ("Linear4bit", "Linear8bitLt") and name == "weight" and _is_bnb(module):
-                    made[id(parameter)] = _quantized(module, parameter, job)
-                else:
-                    made[id(parameter)] = nn.Parameter(fake(parameter.data), requires_grad=parameter.requires_grad)
+                quantized = name == "weight" and type(module).__module__.startswith("bitsandbytes")
+                made[id(parameter)] = (
+                    _weight(module, job) if quantized else nn.Parameter(fake(parameter), parameter.requires_grad)
+                )
             module._parameters[name] = made[id(parameter)]
         for name, buffer in list(module._buffers.items()):
             if buffer is not None:
@@ -104,44 +103,39 @@ def materialise(model: nn.Module, job: Job) -> None:
                 module._buffers[name] = made[id(buffer)]
 
 
-def _is_bnb(module: nn.Module) -> bool:
-    return type(module).__module__.startswith("bitsandbytes")
+def _weight(module: Any, job: Job) -> Any:
+    """The weight of a quantized layer with its statistics, as it is after loading.
+
+    bitsandbytes' own classes of parameters refuse fake tensors; its layers ask for nothing but these attributes.
+    """
+    if job.bits == 8:
+        weight: Any = nn.Parameter(torch.empty(module.out_features, module.in_features, dtype=torch.int8), False)
+        module.state.CB = weight.CB = weight.data
+        module.state.SCB = weight.SCB = torch.empty(module.out_features)
+        return weight
+    packed, state = _quantized(module, job)
+    weight = nn.Parameter(packed, False)
+    weight.quant_state = module.quant_state = state
+    return weight
 
 
-def _quantized(module: Any, parameter: torch.Tensor, job: Job) -> torch.Tensor:
-    """The weight of a quantized layer, as it is after loading, with its statistics."""
+def _quantized(module: Any, job: Job) -> tuple[torch.Tensor, Any]:
+    """Four-bit values of a layer and their statistics: one for 64 values, quantized again in blocks of 256."""
     from bitsandbytes.functional import QuantState
 
-    rows, columns = module.out_features, module.in_features
-    if job.bits == 8:
-        weight = nn.Parameter(torch.empty(rows, columns, dtype=torch.int8), requires_grad=False)
-        weight.CB, weight.SCB = weight.data, torch.empty(rows, dtype=torch.float32)
-        return weight
-    blocks = rows * columns // 64
-    code = torch.empty(16, dtype=torch.float32)
-    shape = torch.Size((rows, columns))
-    dtype = getattr(torch, job.compute)
-    packed = torch.empty((rows * columns + 1) // 2, 1, dtype=torch.uint8)
+    count = module.out_features * module.in_features
+    blocks = -(-count // 64)
+    second = None
     if job.double_quant:
-        second = QuantState(
-            absmax=torch.empty(-(-blocks // 256)), code=torch.empty(256), blocksize=256, dtype=torch.float32
-        )
-        state = QuantState(
-            absmax=torch.empty(blocks, dtype=torch.uint8),
-            shape=shape,
-            code=code,
-            blocksize=64,
-            quant_type="nf4",
-            dtype=dtype,
-            offset=torch.empty(()),
-            state2=second,
-        )
-    else:
-        state = QuantState(
-            absmax=torch.empty(blocks), shape=shape, code=code, blocksize=64, quant_type="nf4", dtype=dtype
-        )
-    # bitsandbytes' own class refuses fake tensors; its layer asks for nothing but this attribute.
-    weight = nn.Parameter(packed, requires_grad=False)
-    weight.quant_state = state
-    module.quant_state = state
-    return weight
+        second = QuantState(torch.empty(-(-blocks // 256)), code=torch.empty(256), blocksize=256, dtype=torch.float32)
+    state = QuantState(
+        torch.empty(blocks, dtype=torch.uint8 if second else torch.float32),
+        shape=torch.Size((module.out_features, module.in_features)),
+        code=torch.empty(16),
+        blocksize=64,
+        quant_type="nf4",
+        dtype=getattr(torch, job.compute),
+        offset=torch.empty(()) if second else None,
+        state2=second,
+    )
+    return torch.empty((count + 1) // 2, 1, dtype=torch.uint8), state

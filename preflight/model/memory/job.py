@@ -14,9 +14,10 @@ class Job:
 
     Attributes:
         model: The content of `config.json`.
+        folder: Where the model's own code lies; None for a class of transformers.
         weights: Type of the weights that aren't quantized.
         adapter: Fields of peft's `LoraConfig`; None for full fine-tuning.
-        adapter_dtype: Type of the adapter's matrices.
+        cast: Type that the adapter's matrices are cast to, as TRL does on quantized models; None as peft leaves them.
         bits: 4, 8, or 16 for weights that aren't quantized.
         double_quant: Whether 4-bit statistics are quantized again.
         compute: Type that quantized layers compute in.
@@ -40,7 +41,8 @@ class Job:
     adapter: Mapping[str, Any] | None
     batch: int
     length: int
-    adapter_dtype: str = "float32"
+    folder: str | None = None
+    cast: str | None = None
     bits: Literal[4, 8, 16] = 16
     double_quant: bool = False
     compute: str = "bfloat16"

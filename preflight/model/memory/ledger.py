@@ -19,7 +19,7 @@ WEIGHTS, QUANTIZATION, ADAPTERS, GRADIENTS, OPTIMIZER, ACTIVATIONS, LOGITS = (
 KINDS = (WEIGHTS, QUANTIZATION, ADAPTERS, GRADIENTS, OPTIMIZER, ACTIVATIONS, LOGITS)
 
 
-class Ledger(TorchDispatchMode):
+class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Books the storages of all tensors made under it, by when they come and go.
 
     torch's own `MemTracker` counts the same, six times slower, and fails on frozen parameters.
@@ -33,7 +33,7 @@ class Ledger(TorchDispatchMode):
     """
 
     def __init__(self, vocabulary: int, workspaces: dict[Any, Callable[..., int]]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.events: list[int] = []
         self.sizes: list[int] = []
         self.kinds: list[str] = []
@@ -70,6 +70,10 @@ class Ledger(TorchDispatchMode):
                 del self._live[key]
 
         self._live[key] = number, weakref.ref(storage, gone)
+
+    def number_of(self, tensor: torch.Tensor) -> int:
+        """The number under which a tensor's storage is booked."""
+        return self._live[id(tensor.untyped_storage())][0]
 
     def book(self, size: int, kind: str) -> int:
         """Book bytes that come now; the number under which they are freed."""

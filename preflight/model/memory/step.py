@@ -1,8 +1,10 @@
 """The training step that is traced: the trainer's loss, backward and optimizer, on fake tensors."""
 
 import functools
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -12,7 +14,8 @@ from torch.nn import functional
 from transformers import masking_utils
 
 from .job import Job
-from .ledger import LOGITS, OPTIMIZER, Ledger
+from .ledger import LOGITS, Ledger
+
 
 def _dropout(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
     """Dropout as on CUDA: its mask takes a byte an element, where the CPU's has the type of the input."""
@@ -29,11 +32,11 @@ def _in_full(function: Any) -> Any:
     return wider
 
 
-def _attention(job: Job) -> Callable[..., torch.Tensor]:
-    """`scaled_dot_product_attention` by the kernel that torch takes on the card; the CPU's own copies keys and values."""
+def _attention(job: Job) -> Callable[..., Any]:
+    """`scaled_dot_product_attention` by the kernel that torch takes on the card; the CPU's copies keys and values."""
     original = functional.scaled_dot_product_attention
 
-    def attend(
+    def attend(  # noqa: PLR0917 - torch's own signature
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
@@ -42,7 +45,7 @@ def _attention(job: Job) -> Callable[..., torch.Tensor]:
         is_causal: bool = False,
         scale: float | None = None,
         enable_gqa: bool = False,
-    ) -> torch.Tensor:
+    ) -> Any:
         if job.autocast:
             query, key, value = (x.to(getattr(torch, job.autocast)) for x in (query, key, value))
         if job.sdpa == "math":
@@ -93,6 +96,22 @@ def workspaces() -> dict[Any, Callable[..., int]]:
     return found
 
 
+def _dequantizer(original: Any) -> Callable[[Any], Any]:
+    def dequantize(module: Any) -> Any:
+        weight = module.weight
+        if hasattr(weight, "quant_state"):
+            from bitsandbytes.functional import dequantize_4bit
+
+            return dequantize_4bit(weight.data, weight.quant_state)
+        if hasattr(weight, "SCB"):
+            from bitsandbytes.functional import int8_vectorwise_dequant
+
+            return int8_vectorwise_dequant(weight.data, weight.SCB)
+        return original(module)
+
+    return dequantize
+
+
 @contextmanager
 def as_on_cuda(job: Job) -> Iterator[None]:
     """Where torch goes another way on CUDA than on the CPU, and it shows in memory.
@@ -104,8 +123,13 @@ def as_on_cuda(job: Job) -> Iterator[None]:
         for module, name in ((functional, "layer_norm"), (functional, "softmax"), (torch, "softmax")):
             if job.autocast:
                 stack.enter_context(mock.patch.object(module, name, _in_full(getattr(module, name))))
-        # Values decide whether there are several sequences in a row, and fake tensors have none: one, unless it is packed.
-        stack.enter_context(mock.patch.object(masking_utils, "find_packed_sequence_indices", lambda positions: None))
+        if importlib.util.find_spec("peft"):  # it knows a quantized weight by its class, which is gone
+            from peft.tuners.lora import dora
+
+            original = dora.dequantize_module_weight
+            stack.enter_context(mock.patch.object(dora, "dequantize_module_weight", _dequantizer(original)))
+        # Values decide whether a row holds several sequences, and fake tensors have none: a mask is asked for instead.
+        stack.enter_context(mock.patch.object(masking_utils, "find_packed_sequence_indices", return_value=None))
         stack.enter_context(mock.patch.object(functional, "scaled_dot_product_attention", _attention(job)))
         yield
 
@@ -119,14 +143,14 @@ def one_pass(model: nn.Module, job: Job, ledger: Ledger) -> None:
     labels = torch.zeros(job.batch, job.length, dtype=torch.int64)
     with torch.autocast("cpu", getattr(torch, job.autocast)) if job.autocast else nullcontext():
         if job.loss == "fused":
-            loss = fused_loss(model, inputs, labels, job, ledger)
+            loss = fused_loss(model, inputs, job, ledger)
         else:  # the outputs, and the logits in them, stay while the loss is computed back
             outputs = model(**inputs, labels=labels)
             loss = outputs.loss
     loss.backward()
 
 
-def fused_loss(model: Any, inputs: dict[str, Any], labels: torch.Tensor, job: Job, ledger: Ledger) -> torch.Tensor:
+def fused_loss(model: Any, inputs: dict[str, Any], job: Job, ledger: Ledger) -> Any:
     """TRL's fused head as it is on CUDA, where only supervised tokens are projected, in tiles of its Triton kernels."""
     from trl.kernels import chunked_logprob
     from trl.trainer import utils
@@ -138,7 +162,7 @@ def fused_loss(model: Any, inputs: dict[str, Any], labels: torch.Tensor, job: Jo
     rows = hidden.reshape(-1, hidden.shape[-1]).index_select(0, chosen)
     head = base.get_output_embeddings()
 
-    class Tiles(chunked_logprob.ChunkedLogProbFunction):
+    class Tiles(chunked_logprob.ChunkedLogProbFunction):  # type: ignore[misc]
         @staticmethod
         def forward(*args: Any) -> Any:
             with booked(ledger, LOGITS):
@@ -151,8 +175,15 @@ def fused_loss(model: Any, inputs: dict[str, Any], labels: torch.Tensor, job: Jo
 
     with on_triton(chunked_logprob):
         found = Tiles.apply(
-            rows, head.weight, head.bias, torch.zeros(supervised, dtype=torch.int64), 1.0,
-            utils._CHUNKED_LOGPROB_CHUNK_SIZE, None, 1.0, ("entropy", "is_top1"),
+            rows,
+            head.weight,
+            head.bias,
+            torch.zeros(supervised, dtype=torch.int64),
+            1.0,
+            utils._CHUNKED_LOGPROB_CHUNK_SIZE,
+            None,
+            1.0,
+            ("entropy", "is_top1"),
         )
     return -found[0].sum()
 
@@ -178,26 +209,30 @@ class _Launch:
 def on_triton(module: Any) -> Iterator[None]:
     """TRL's kernels as on a card, without running them."""
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(module, "_use_triton", lambda device: True))
+        grid = SimpleNamespace(cdiv=lambda a, b: -(-a // b))
+        stack.enter_context(mock.patch.object(module, "triton", grid, create=True))
+        stack.enter_context(mock.patch.object(module, "_use_triton", return_value=True))
         stack.enter_context(mock.patch.object(module, "_forward_kernel", _Launch()))
         stack.enter_context(mock.patch.object(module, "_backward_kernel", _Launch()))
-        stack.enter_context(mock.patch.object(module, "_addmm_fp32", lambda acc, a, b: None))
+        stack.enter_context(mock.patch.object(module, "_addmm_fp32", return_value=None))
         yield
 
 
 def make_optimizer(name: str, parameters: list[nn.Parameter]) -> Any:
-    """The optimizer that a name of `training.optim` stands for."""
-    if "8bit" in name or name.startswith("paged") or "bnb" in name:
-        import bitsandbytes as bnb
+    """The optimizer that a name of `training.optim` stands for; AdamW's memory for those that aren't known here."""
+    family = next((family for family in ("ademamix", "lion", "rmsprop") if family in name), "adamw")
+    if "8bit" in name or "bnb" in name or name.startswith("paged") or name in ("lion_32bit", "ademamix"):
+        from bitsandbytes import optim
 
-        bits = 8 if "8bit" in name else 32
-        return bnb.optim.AdamW(parameters, lr=1e-4, optim_bits=bits)
-    if name in ("adamw_torch", "adamw_hf"):
-        return torch.optim.AdamW(parameters, lr=1e-4, foreach=True)
+        made = {"adamw": optim.AdamW, "ademamix": optim.AdEMAMix, "lion": optim.Lion, "rmsprop": optim.RMSprop}[family]
+        return made(parameters, lr=1e-4, optim_bits=8 if "8bit" in name else 32)
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=1e-4, foreach=True)
+    if name == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=1e-4, foreach=True)
     if name == "adafactor":
         from transformers import Adafactor
 
         return Adafactor(parameters, lr=1e-4, scale_parameter=False, relative_step=False)
-    return torch.optim.AdamW(parameters, lr=1e-4, fused=True)
+    fused = name != "adamw_torch"
+    return torch.optim.AdamW(parameters, lr=1e-4, fused=fused, foreach=not fused)

@@ -26,10 +26,10 @@ class Trace:
 
 def trace(job: Job) -> Trace:
     """Trace a job."""
-    import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    from . import fake, ledger as books, step
+    from . import fake, step
+    from . import ledger as books
 
     model: Any = fake.build_model(job)
     model.train()
@@ -51,24 +51,39 @@ def trace(job: Job) -> Trace:
             if job.adapter is not None:
                 model.enable_input_require_grads()
     optimizer = step.make_optimizer(job.optimizer, trained)  # bitsandbytes fills its tables by real arithmetic
-    with fakes, ledger:
-        with step.as_on_cuda(job):
-            for _ in range(2):
-                for _ in range(min(job.accumulation, 2)):
-                    step.one_pass(model, job, ledger)
-                    for parameter in trained:
-                        if parameter.grad is not None:
-                            ledger.see(parameter.grad, books.GRADIENTS)
-                with step.booked(ledger, books.OPTIMIZER):
-                    optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
+    with fakes, ledger, step.as_on_cuda(job):
+        for _ in range(2):
+            for _ in range(min(job.accumulation, 2)):
+                step.one_pass(model, job, ledger)
+                for parameter in trained:
+                    if parameter.grad is not None:
+                        ledger.see(parameter.grad, books.GRADIENTS)
+            with step.booked(ledger, books.OPTIMIZER):
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+    paged = page_out(ledger, optimizer) if job.optimizer.startswith("paged") else 0
     usage = replay(ledger.events, ledger.sizes)
     parts = dict.fromkeys(books.KINDS, 0)
     for event in ledger.events[: usage.moment + 1]:
         number = event if event >= 0 else ~event
         size = -(-ledger.sizes[number] // 512) * 512
         parts[ledger.kinds[number]] += size if event >= 0 else -size
-    return Trace(usage.allocated, usage.reserved, parts)
+    return Trace(usage.allocated, usage.reserved, parts, paged)
+
+
+def page_out(ledger: Any, optimizer: Any) -> int:
+    """Take the states of a paged optimizer out of the book, and say how many bytes they are.
+
+    bitsandbytes keeps states of 100,000 elements and more in managed memory, which torch's allocator knows nothing of.
+    """
+    paged = 0
+    for state in optimizer.state.values():
+        for tensor in state.values():
+            if hasattr(tensor, "untyped_storage") and tensor.numel() >= 100_000:
+                number = ledger.number_of(tensor)
+                paged += ledger.sizes[number]
+                ledger.sizes[number] = 0
+    return paged
 
 
 def statistics(module: Any) -> list[Any]:

@@ -1,0 +1,206 @@
+"""Does the run fit: the traced step, what comes on top of it in a process, and the memory that is there."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from preflight.config import Config
+from preflight.model import files
+from preflight.model.precision import Precision
+from preflight.strategy import Strategy
+from preflight.target import GIB, Target
+
+from . import cache, closed, sharing
+from .batch import Batch
+from .job import Job
+
+Verdict = Literal["fits", "tight", "does not fit"]
+
+MIB = 2**20
+# A CUDA context takes about 500 MiB, and drivers and libraries grow by some 60 MiB more while a run goes on (README of
+# fitcheck-llm 0.2; snapshots of can-i-finetune-this on an RTX 4080).
+CONTEXT = 560 * MIB
+PROCESS = 1024 * MIB  # a Python process with torch, transformers and TRL loaded, on the CPU
+SLACK = 1.10  # reserved over allocated memory: mean of 11 published measurements, 1.02 to 1.25
+# PyTorch gives each cuBLAS handle, one in the forward and one in the backward thread, a workspace of `:4096:2:16:8`,
+# and 32 MiB on Hopper (its documentation of CUBLAS_WORKSPACE_CONFIG).
+CUBLAS, CUBLAS_HOPPER = 2 * (8 * MIB + 128 * 1024), 2 * 32 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a run needs on its fullest device, in bytes.
+
+    Attributes:
+        job: The step that was traced.
+        allocated: Tensors at the peak (`torch.cuda.max_memory_allocated`).
+        reserved: What torch's caching allocator holds for them (`torch.cuda.max_memory_reserved`).
+        parts: `allocated` by what it is for.
+        context: What the process takes besides.
+        capacity: Free memory of the smallest card, or of the host if there is no card; None where it isn't known.
+        device: The card's name, or `the CPU's memory`.
+        paged: Optimizer states that a paged optimizer may move to the host.
+        problem: Why the step could not be traced, and was estimated by a formula instead; None if it was traced.
+    """
+
+    job: Job
+    allocated: int
+    reserved: int
+    parts: Mapping[str, int]
+    context: int
+    capacity: int | None
+    device: str
+    paged: int = 0
+    problem: str | None = None
+
+    @property
+    def least(self) -> int:
+        """Bytes without which the run can't go on."""
+        return self.allocated + self.context
+
+    def likely(self, slack: float = SLACK) -> int:
+        """Bytes that the process will have taken at the peak, with the allocator's slack."""
+        return max(self.reserved, int(slack * self.allocated)) + self.context
+
+    def verdict(self, slack: float = SLACK) -> Verdict:
+        """Whether it fits, and surely so."""
+        if self.capacity is None or self.likely(slack) <= self.capacity:
+            return "fits"
+        return "tight" if self.least <= self.capacity else "does not fit"
+
+
+def job_of(config: Config, batch: Batch, precision: Precision, target: Target) -> Job:
+    """The training step of a config on its longest batch.
+
+    Args:
+        config: The run's config.
+        batch: The batch that takes most.
+        precision: The types it computes in.
+        target: The machine.
+
+    Raises:
+        ModelFilesError: there is no usable `config.json`.
+    """
+    settings = files.model_config(config)
+    value = config.training_value
+    bits: Literal[4, 8, 16] = 16
+    if config.quantization is not None:
+        bits = (
+            4 if config.quantization_value("load_in_4bit") else 8 if config.quantization_value("load_in_8bit") else 16
+        )
+    half = precision.amp is not None or precision.weights != "float32"
+    attention = config.model.attn_implementation or "sdpa"
+    flash = attention not in ("sdpa", "eager")  # keeps no scores and wants no mask
+    kwargs = value("gradient_checkpointing_kwargs") or {}
+    checkpointing = "reentrant" if kwargs.get("use_reentrant") else "non-reentrant"
+    own_code = config.model.trust_remote_code and "auto_map" in settings
+    return Job(
+        model=settings,
+        folder=str(files.folder_of(config)) if own_code else None,
+        weights=precision.weights,
+        adapter=None if config.lora is None else dict(config.lora),
+        cast="bfloat16" if bits != 16 and config.lora is not None else None,
+        bits=bits,
+        double_quant=bits == 4 and bool(config.quantization_value("bnb_4bit_use_double_quant")),
+        compute=precision.compute or precision.weights,
+        skip=tuple(config.quantization_value("llm_int8_skip_modules") or ()) if bits != 16 else (),
+        autocast=precision.amp,
+        batch=batch.rows,
+        length=batch.length,
+        supervised=batch.supervised,
+        padded=batch.masked and not flash,
+        accumulation=min(value("gradient_accumulation_steps"), 2),
+        checkpointing=checkpointing if value("gradient_checkpointing") else "none",  # type: ignore[arg-type]
+        attention="sdpa" if flash else attention,
+        sdpa=kernel(settings, half, batch.masked and not flash, flash, target),
+        loss="plain" if value("label_smoothing_factor") else "fused",
+        optimizer=str(value("optim")),
+    )
+
+
+def kernel(
+    settings: Mapping[str, Any], half: bool, masked: bool, flash: bool, target: Target
+) -> Literal["flash", "efficient", "math"]:
+    """The kernel that torch takes for `scaled_dot_product_attention` on a card.
+
+    FlashAttention wants 16 bits, compute capability 8.0 and no mask. The memory-efficient kernel doesn't know shared
+    keys and values, which transformers hands on as they are if there is no mask: then the scores are written out.
+    """
+    text = settings.get("text_config") or settings
+    heads = text.get("num_attention_heads")
+    shared = text.get("num_key_value_heads") not in (None, heads)
+    ampere = all(gpu.capability is None or gpu.capability >= (8, 0) for gpu in target.gpus)
+    if flash or not target.gpus or (half and ampere and not masked):
+        return "flash"
+    return "math" if shared and not masked else "efficient"
+
+
+def predict(job: Job, target: Target, strategy: Strategy, *, parameters: int, trainable: int) -> Prediction:
+    """Trace a job, and say what it comes to on a machine.
+
+    Args:
+        job: The training step.
+        target: The machine.
+        strategy: How the run is spread over its cards.
+        parameters: Parameters of the base model.
+        trainable: Parameters that are trained.
+    """
+    from .trace import Trace, trace
+
+    problem = None
+    try:
+        found = cache.cached(job, quietly(trace))
+    except Exception as error:  # transformers, peft and torch's fake tensors raise anything here
+        from preflight.model.build import short
+
+        problem = short(error)
+        parts = closed.estimate(job, parameters, trainable)
+        found = Trace(sum(parts.values()), sum(parts.values()), parts)
+    layers = int((job.model.get("text_config") or job.model).get("num_hidden_layers") or 1)
+    cards = len(target.gpus)
+    gradients = trainable * (2 if job.cast == "bfloat16" or (job.adapter is None and job.weights != "float32") else 4)
+    parts = sharing.share(found.parts, strategy, layers=layers, trained=gradients, cards=cards)
+    allocated = sum(parts.values())
+    reserved = allocated + found.reserved - found.allocated
+    if not target.gpus:
+        return Prediction(
+            job, allocated, reserved, parts, PROCESS, target.ram, "the CPU's memory", found.paged, problem
+        )
+    smallest = min(target.gpus, key=lambda gpu: gpu.memory if gpu.free is None else gpu.free)
+    hopper = smallest.capability is not None and smallest.capability[0] == 9
+    workspace = CUBLAS_HOPPER if hopper else CUBLAS
+    return Prediction(
+        job,
+        allocated + workspace,
+        reserved + workspace,
+        {**parts, "workspace": workspace},
+        CONTEXT,
+        smallest.memory if smallest.free is None else smallest.free,
+        smallest.name,
+        found.paged,
+        problem,
+    )
+
+
+def quietly(function: Any) -> Any:
+    """The function without what libraries log about a model that is only traced."""
+
+    def run(job: Job) -> Any:
+        import warnings
+
+        before = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return function(job)
+        finally:
+            logging.disable(before)
+
+    return run
+
+
+def gib(size: int) -> str:
+    """Bytes in GiB, with a digit that matters."""
+    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / GIB:.2f} GiB"

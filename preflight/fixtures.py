@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import pytest
 
 from preflight.config import Config
-from preflight.findings import not_applicable, not_available
+from preflight.findings import NotAvailable, not_applicable, not_available
 from preflight.keys import CONFIG, EVIDENCE, GATE
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from preflight.data.hygiene import Hygiene
     from preflight.data.store import Prepared, Split
     from preflight.evaluate import Answers, HeldOut, Trained
+    from preflight.model.memory import Prediction
     from preflight.model.modules import ModuleTree
     from preflight.model.precision import Precision
     from preflight.model.tokenizer import Tokenizer
     from preflight.registry import Check
+    from preflight.rehearsal import Rehearsal
     from preflight.strategy import Strategy
     from preflight.target import Target
     from preflight.waivers import Waivers
@@ -170,6 +172,16 @@ def module_tree(config: Config) -> "ModuleTree":
 
 
 @pytest.fixture(scope="session")
+def memory(request: pytest.FixtureRequest, config: Config, module_tree: "ModuleTree") -> "Prediction":
+    """What the run needs on its fullest device, traced on the longest batch that the data can make."""
+    from preflight.model.memory import job_of, longest_batch, predict_here
+
+    train, precision, target, strategy = map(request.getfixturevalue, ("train", "precision", "target", "strategy"))
+    job = job_of(config, longest_batch(config, train), precision, target)
+    return predict_here(job, target, strategy, (module_tree.parameters, module_tree.trainable))
+
+
+@pytest.fixture(scope="session")
 def precision(config: Config) -> "Precision":
     """The types that the run computes in."""
     from preflight.model.precision import precision_of
@@ -189,11 +201,40 @@ def target(config: Config) -> "Target":
 
 
 @pytest.fixture(scope="session")
+def cleared_for(pytestconfig: pytest.Config, config: Config) -> "Target":
+    """The machine that the run was cleared for, once the trainer asks again on its own; not applicable before."""
+    if not pytestconfig.stash[GATE].on_machine:
+        not_applicable("judged when training starts, on the machine that trains")
+    from preflight.clearance import assumed
+
+    return assumed(config)
+
+
+@pytest.fixture(scope="session")
 def strategy(config: Config) -> "Strategy":
     """How the run is spread over processes and cards."""
     from preflight.strategy import strategy_of
 
     return strategy_of(config)
+
+
+# --- rehearsal --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def rehearsal(request: pytest.FixtureRequest, config: Config) -> "Rehearsal":
+    """What came of a few real training steps, in a process of their own."""
+    if config.gate.rehearsal is False:
+        not_applicable("gate.rehearsal is off")
+    from preflight.rehearsal import check_possible, rehearsal_of
+
+    check_possible(config, *map(request.getfixturevalue, ("target", "strategy")))
+    try:
+        request.getfixturevalue("train")
+        needed = map(request.getfixturevalue, ("prepared", "module_tree", "precision", "target"))
+        return rehearsal_of(config, *needed, screen=_screen(request.config))
+    except NotAvailable as error:  # other checks say so, and block
+        not_applicable(f"there is nothing to rehearse: {error}")
 
 
 # --- after the run ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ neighbours merge. One stream, and nothing is given back.
 
 import bisect
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 MIB = 2**20
@@ -21,34 +22,42 @@ class Usage(NamedTuple):
         allocated: Bytes in blocks that are in use (`torch.cuda.max_memory_allocated`).
         reserved: Bytes that the allocator holds (`torch.cuda.max_memory_reserved`).
         moment: Index of the event at which `allocated` peaks.
+        phases: The peak of `allocated` in each phase.
     """
 
     allocated: int
     reserved: int
     moment: int
+    phases: dict[str, int]
 
 
-def replay(events: Sequence[int], sizes: Sequence[int]) -> Usage:
+def replay(events: Sequence[int], sizes: Sequence[int], phases: Sequence[tuple[int, str]] = ((0, "all"),)) -> Usage:
     """Run a ledger's events through the allocator.
 
     Args:
         events: Numbers of storages in order: `n` when one is allocated, `~n` when it is freed.
         sizes: Bytes by number.
+        phases: Index of the event with which each phase begins, and its name; a phase can come more than once.
     """
     memory = Allocator()
     used: dict[int, Block] = {}  # by number
     allocated = peak = moment = 0
-    for index, event in enumerate(events):
-        if event >= 0 and sizes[event]:
-            block = used[event] = memory.take(sizes[event])
-            allocated += block.size
-            if allocated > peak:
-                peak, moment = allocated, index
-        elif event < 0 and ~event in used:
-            block = used.pop(~event)
-            allocated -= block.size
-            memory.give(block)
-    return Usage(peak, memory.reserved, moment)
+    found: dict[str, int] = {}
+    for (start, phase), (end, _) in pairwise((*phases, (len(events), ""))):
+        found.setdefault(phase, allocated)
+        for index in range(start, end):
+            event = events[index]
+            if event >= 0 and sizes[event]:
+                block = used[event] = memory.take(sizes[event])
+                allocated += block.size
+                found[phase] = max(found[phase], allocated)
+                if allocated > peak:
+                    peak, moment = allocated, index
+            elif event < 0 and ~event in used:
+                block = used.pop(~event)
+                allocated -= block.size
+                memory.give(block)
+    return Usage(peak, memory.reserved, moment, found)
 
 
 class Block:

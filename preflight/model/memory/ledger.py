@@ -29,6 +29,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         sizes: Bytes of each storage, by number.
         kinds: What each storage holds, by number; changed when it turns out later (a gradient).
         kind: What storages that come now hold.
+        phases: Index of the event with which each phase begins, and its name.
         workspaces: By operator, bytes that its CUDA kernel takes besides what it returns.
     """
 
@@ -38,6 +39,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.sizes: list[int] = []
         self.kinds: list[str] = []
         self.kind = ACTIVATIONS
+        self.phases: list[tuple[int, str]] = []
         self.workspaces = workspaces
         self._vocabulary = vocabulary
         self._live: dict[int, tuple[int, weakref.ref[Any]]] = {}
@@ -51,6 +53,10 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if number is not None:
             self.events.append(~number)
         return out
+
+    def begin(self, phase: str) -> None:
+        """Say that a phase of the step begins."""
+        self.phases.append((len(self.events), phase))
 
     def see(self, tensor: torch.Tensor, kind: str | None = None) -> None:
         """Book a tensor's storage, unless it is in the book; with a kind, say what it holds."""

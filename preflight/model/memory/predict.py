@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from preflight.config import Config
 from preflight.model import files
 from preflight.model.precision import Precision
 from preflight.strategy import Strategy
-from preflight.target import GIB, Target
+from preflight.target import GIB, Gpu, Target
 
 from . import cache, closed, sharing
 from .batch import Batch
@@ -22,6 +22,7 @@ MIB = 2**20
 # fitcheck-llm 0.2; snapshots of can-i-finetune-this on an RTX 4080).
 CONTEXT = 560 * MIB
 PROCESS = 1024 * MIB  # a Python process with torch, transformers and TRL loaded, on the CPU
+PLENTY = 4  # times the formula's result
 SLACK = 1.10  # reserved over allocated memory: mean of 11 published measurements, 1.02 to 1.25
 # PyTorch gives each cuBLAS handle, one in the forward and one in the backward thread, a workspace of `:4096:2:16:8`,
 # and 32 MiB on Hopper (its documentation of CUBLAS_WORKSPACE_CONFIG).
@@ -34,25 +35,47 @@ class Prediction:
 
     Attributes:
         job: The step that was traced.
+        target: The machine.
+        strategy: How the run is spread over its cards.
+        sizes: Parameters of the base model, and those that are trained.
         allocated: Tensors at the peak (`torch.cuda.max_memory_allocated`).
         reserved: What torch's caching allocator holds for them (`torch.cuda.max_memory_reserved`).
         parts: `allocated` by what it is for.
-        context: What the process takes besides.
-        capacity: Free memory of the smallest card, or of the host if there is no card; None where it isn't known.
-        device: The card's name, or `the CPU's memory`.
         paged: Optimizer states that a paged optimizer may move to the host.
-        problem: Why the step could not be traced, and was estimated by a formula instead; None if it was traced.
+        problem: Why the step was not traced, and was estimated by a formula instead; None if it was traced.
+        phases: Peak of the tensors in each phase of the step, as traced.
     """
 
     job: Job
+    target: Target
+    strategy: Strategy
+    sizes: tuple[int, int]
     allocated: int
     reserved: int
     parts: Mapping[str, int]
-    context: int
-    capacity: int | None
-    device: str
     paged: int = 0
     problem: str | None = None
+    phases: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def card(self) -> Gpu | None:
+        """The card with the least free memory."""
+        return min(self.target.gpus, key=free, default=None)
+
+    @property
+    def device(self) -> str:
+        """The card's name."""
+        return self.card.name if self.card else "the CPU's memory"
+
+    @property
+    def capacity(self) -> int | None:
+        """Free memory of the card, or the host's if there is no card; None where it isn't known."""
+        return free(self.card) if self.card else self.target.ram
+
+    @property
+    def context(self) -> int:
+        """What the process takes besides."""
+        return CONTEXT if self.card else PROCESS
 
     @property
     def least(self) -> int:
@@ -136,15 +159,19 @@ def kernel(
     return "math" if shared and not masked else "efficient"
 
 
-def predict(job: Job, target: Target, strategy: Strategy, *, parameters: int, trainable: int) -> Prediction:
+def free(gpu: Gpu) -> int:
+    """Bytes that a run can have of a card."""
+    return gpu.memory if gpu.free is None else gpu.free
+
+
+def predict(job: Job, target: Target, strategy: Strategy, sizes: tuple[int, int]) -> Prediction:
     """Trace a job, and say what it comes to on a machine.
 
     Args:
         job: The training step.
         target: The machine.
         strategy: How the run is spread over its cards.
-        parameters: Parameters of the base model.
-        trainable: Parameters that are trained.
+        sizes: Parameters of the base model, and those that are trained.
     """
     from .trace import Trace, trace
 
@@ -155,32 +182,27 @@ def predict(job: Job, target: Target, strategy: Strategy, *, parameters: int, tr
         from preflight.model.build import short
 
         problem = short(error)
-        parts = closed.estimate(job, parameters, trainable)
+        parts = closed.estimate(job, *sizes)
         found = Trace(sum(parts.values()), sum(parts.values()), parts)
     layers = int((job.model.get("text_config") or job.model).get("num_hidden_layers") or 1)
-    cards = len(target.gpus)
-    gradients = trainable * (2 if job.cast == "bfloat16" or (job.adapter is None and job.weights != "float32") else 4)
-    parts = sharing.share(found.parts, strategy, layers=layers, trained=gradients, cards=cards)
+    width = 2 if job.cast == "bfloat16" or (job.adapter is None and job.weights != "float32") else 4
+    parts = sharing.share(found.parts, strategy, layers=layers, trained=sizes[1] * width, cards=len(target.gpus))
+    if target.gpus:
+        hopper = any(gpu.capability is not None and gpu.capability[0] == 9 for gpu in target.gpus)
+        parts["workspace"] = CUBLAS_HOPPER if hopper else CUBLAS
     allocated = sum(parts.values())
     reserved = allocated + found.reserved - found.allocated
+    return Prediction(job, target, strategy, sizes, allocated, reserved, parts, found.paged, problem, found.phases)
+
+
+def predict_here(job: Job, target: Target, strategy: Strategy, sizes: tuple[int, int]) -> Prediction:
+    """`predict`, but where training is on the CPU, and a formula shows that memory is plenty, nothing is traced."""
     if not target.gpus:
-        return Prediction(
-            job, allocated, reserved, parts, PROCESS, target.ram, "the CPU's memory", found.paged, problem
-        )
-    smallest = min(target.gpus, key=lambda gpu: gpu.memory if gpu.free is None else gpu.free)
-    hopper = smallest.capability is not None and smallest.capability[0] == 9
-    workspace = CUBLAS_HOPPER if hopper else CUBLAS
-    return Prediction(
-        job,
-        allocated + workspace,
-        reserved + workspace,
-        {**parts, "workspace": workspace},
-        CONTEXT,
-        smallest.memory if smallest.free is None else smallest.free,
-        smallest.name,
-        found.paged,
-        problem,
-    )
+        parts = closed.estimate(job, *sizes)
+        size = sum(parts.values())
+        if target.ram is None or PLENTY * size + PROCESS <= target.ram:
+            return Prediction(job, target, strategy, sizes, size, size, parts, problem="memory is plenty")
+    return predict(job, target, strategy, sizes)
 
 
 def quietly(function: Any) -> Any:

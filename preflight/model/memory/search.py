@@ -9,6 +9,7 @@ from .predict import Prediction
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 MOST_ROWS, MOST_TOKENS = 256, 1_048_576
 STEP = 64  # tokens
+FEW = (2, 4)  # layers
 QLORA = "load_in_4bit: true, bnb_4bit_quant_type: nf4, bnb_4bit_use_double_quant: true"
 
 
@@ -45,12 +46,30 @@ def layers_of(job: Job) -> int | None:
     return next((inner[key] for key in LAYERS if isinstance(inner.get(key), int)), None)
 
 
-def largest(fits: Callable[[int], bool], low: int, high: int) -> int:
-    """The largest number from `low` to `high` that fits; `low - 1` if none does. What fits, fits when smaller too."""
-    while low <= high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if fits(middle) else (low, middle - 1)
-    return high
+def largest(need: Callable[[int], int], capacity: int, high: int) -> int:
+    """The largest number from 1 to `high` whose need is no more than the capacity; 0 if there is none.
+
+    The need grows with the number, by nearly the same each time, so the next guess is read off a straight line.
+    """
+    low, least = 1, need(1)
+    if least > capacity:
+        return 0
+    most = need(high)
+    if most <= capacity:
+        return high
+    while high - low > max(low // 64, 1):
+        share = (capacity - least) / (most - least)
+        middle = min(max(low + int(share * (high - low)), low + 1), high - 1)
+        value = need(middle)
+        if value <= capacity:
+            low, least = middle, value
+            # The line bends upwards, so a guess lies low; look a little above it, so that the bracket closes.
+            above = min(low + max(low // 32, 1), high - 1)
+            if above > low and (value := need(above)) > capacity:
+                high, most = above, value
+        else:
+            high, most = middle, value
+    return low
 
 
 def sized(job: Job, rows: int, length: int) -> Job:
@@ -59,26 +78,26 @@ def sized(job: Job, rows: int, length: int) -> Job:
     return job.replace(batch=rows, length=length, supervised=learned)
 
 
-def cheapest_change(job: Job, fits: Callable[[Job], Prediction | None], *, flash: bool = True) -> Change | None:
+def cheapest_change(job: Job, fits: Callable[[Job], Prediction | None], accumulation: int) -> Change | None:
     """The first of the usual changes, cheapest first, that makes the job fit; None if none does.
 
     Args:
         job: The job that doesn't fit.
         fits: What a job needs, if it fits.
-        flash: Whether sdpa keeps no scores on this card.
+        accumulation: `training.gradient_accumulation_steps`, to go on with as many rows an optimizer step.
     """
-    for settings, cost, changed in changes(job, flash=flash):
+    for settings, cost, changed in changes(job, accumulation):
         found = fits(changed)
         if found is not None:
             return Change(settings, cost, found)
     return None
 
 
-def changes(job: Job, *, flash: bool) -> Iterator[tuple[tuple[str, ...], str, Job]]:
+def changes(job: Job, accumulation: int) -> Iterator[tuple[tuple[str, ...], str, Job]]:
     """The usual changes and their price, from what costs nothing to what changes the method."""
     settings: tuple[str, ...] = ()
-    if job.attention == "eager" and flash:
-        job, settings = job.replace(attention="sdpa", sdpa="flash"), ("model.attn_implementation: sdpa",)
+    if job.attention == "eager" and job.sdpa == "flash":
+        job, settings = job.replace(attention="sdpa"), ("model.attn_implementation: sdpa",)
         yield settings, "the same result, faster", job
     if job.batch > 1:
         rows = job.batch
@@ -89,7 +108,7 @@ def changes(job: Job, *, flash: bool) -> Iterator[tuple[tuple[str, ...], str, Jo
             changed = (
                 *settings,
                 f"training.per_device_train_batch_size: {rows}",
-                f"training.gradient_accumulation_steps: {more} times what it is",
+                f"training.gradient_accumulation_steps: {more * accumulation}",
             )
             yield changed, "the same result, somewhat slower", smaller
         job, settings = smaller, changed
@@ -113,42 +132,51 @@ def changes(job: Job, *, flash: bool) -> Iterator[tuple[tuple[str, ...], str, Jo
         yield (*settings, f"training.max_length: {length}"), "longer rows are cut", sized(job, job.batch, length)
 
 
-def room(job: Job, needs: Callable[[Job], int], capacity: int, rows: int) -> tuple[int, int]:
+def room(
+    base: Prediction, again: Callable[[Job], Prediction], rows: int, slack: float, capacity: int
+) -> tuple[int, int]:
     """The largest micro batch of rows of this length, and the longest rows of this micro batch, that fit.
 
-    Most of the search is on the model with a few of its layers, from which the whole is extrapolated: every peak grows
-    by the same for each layer. What is found is then traced whole, and reduced until it fits.
+    The search is on the model with a few of its layers, from which the whole is extrapolated. What is found is then
+    traced whole, and reduced until it fits.
 
     Args:
-        job: A job that fits, or nearly.
-        needs: Bytes that a job needs on the device, context and all.
-        capacity: Bytes that are there.
+        base: What the run needs as it is.
+        again: Predicts another job.
         rows: Rows of the data: there is no larger batch.
+        slack: Of the allocator.
+        capacity: Bytes that are there.
 
     Returns:
         0 where nothing fits.
     """
-    guess = extrapolated(job, needs)
+    job, guess = base.job, extrapolated(base, again, slack)
     most_rows = min(MOST_ROWS, max(rows, job.batch))
-    batch = largest(lambda count: guess(sized(job, count, job.length)) <= capacity, 1, most_rows)
-    while batch and needs(sized(job, batch, job.length)) > capacity:
-        batch -= 1
-    limit = job.model.get("max_position_embeddings") or MOST_TOKENS
-    steps = largest(lambda count: guess(sized(job, job.batch, count * STEP)) <= capacity, 1, limit // STEP)
-    while steps and needs(sized(job, job.batch, steps * STEP)) > capacity:
-        steps = steps * 31 // 32
-    return batch, steps * STEP
+    batch = largest(lambda count: guess(sized(job, count, job.length)), capacity, most_rows)
+    while batch > job.batch and again(sized(job, batch, job.length)).likely(slack) > capacity:
+        batch = max(batch * 15 // 16, job.batch)
+    limit = min(job.model.get("max_position_embeddings") or MOST_TOKENS, MOST_TOKENS)
+    steps = largest(lambda count: guess(sized(job, job.batch, count * STEP)), capacity, max(limit // STEP, 1))
+    while steps * STEP > job.length and again(sized(job, job.batch, steps * STEP)).likely(slack) > capacity:
+        steps = steps * 15 // 16
+    return batch, max(steps * STEP, job.length)
 
 
-def extrapolated(job: Job, needs: Callable[[Job], int]) -> Callable[[Job], int]:
-    """`needs` for other sizes of the same job, from two models of a few layers."""
-    layers = layers_of(job) or 0
-    few = next((few for few in ((2, 4), (4, 8)) if layers > 2 * few[1]), None)
-    if few is None or with_layers(job, few[1]) is None:
-        return needs
+def extrapolated(base: Prediction, again: Callable[[Job], Prediction], slack: float) -> Callable[[Job], int]:
+    """What other sizes of the same job will need, from two models of a few layers.
 
-    def guess(other: Job) -> int:
-        low, high = (needs(small) for count in few if (small := with_layers(other, count)))
-        return low + (high - low) * (layers - few[0]) // (few[1] - few[0])
+    In each phase of a step, each layer adds the same to the peak. Not so for full fine-tuning, where gradients come
+    while activations go: that is traced whole.
+    """
+    layers = layers_of(base.job) or 0
+    few = FEW[0], FEW[1]
+    if base.job.adapter is None or layers <= 2 * few[1] or with_layers(base.job, few[1]) is None:
+        return lambda job: again(job).likely(slack)
+    waste = max(base.reserved / base.allocated, slack)
+
+    def guess(job: Job) -> int:
+        low, high = (again(small).phases for count in few if (small := with_layers(job, count)))
+        peaks = (low[phase] + (high[phase] - low[phase]) * (layers - few[0]) // (few[1] - few[0]) for phase in low)
+        return int(max(peaks) * waste) + base.context
 
     return guess

@@ -22,6 +22,14 @@ def _dropout(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bo
     return torch.native_dropout(x, p, True)[0] if training and p > 0 else x
 
 
+def _nothing(*_: Any) -> None:
+    """In the place of what allocates nothing. Not a mock: that would keep the tensors it is called with."""
+
+
+def _yes(*_: Any) -> bool:
+    return True
+
+
 def _in_full(function: Any) -> Any:
     """The function as CUDA's autocast runs it: in float32. The CPU's autocast leaves these in half precision."""
 
@@ -129,13 +137,14 @@ def as_on_cuda(job: Job) -> Iterator[None]:
             original = dora.dequantize_module_weight
             stack.enter_context(mock.patch.object(dora, "dequantize_module_weight", _dequantizer(original)))
         # Values decide whether a row holds several sequences, and fake tensors have none: a mask is asked for instead.
-        stack.enter_context(mock.patch.object(masking_utils, "find_packed_sequence_indices", return_value=None))
+        stack.enter_context(mock.patch.object(masking_utils, "find_packed_sequence_indices", _nothing))
         stack.enter_context(mock.patch.object(functional, "scaled_dot_product_attention", _attention(job)))
         yield
 
 
 def one_pass(model: nn.Module, job: Job, ledger: Ledger) -> None:
     """Forward and backward of one micro batch."""
+    ledger.begin("forward")
     ids = torch.zeros(job.batch, job.length, dtype=torch.int64)
     inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
     if job.padded:
@@ -147,7 +156,26 @@ def one_pass(model: nn.Module, job: Job, ledger: Ledger) -> None:
         else:  # the outputs, and the logits in them, stay while the loss is computed back
             outputs = model(**inputs, labels=labels)
             loss = outputs.loss
+    ledger.begin("backward")
     loss.backward()
+
+
+def _tiles(ledger: Ledger) -> Any:
+    """TRL's function, booked as what it is."""
+    from trl.kernels import chunked_logprob
+
+    class Tiles(chunked_logprob.ChunkedLogProbFunction):  # type: ignore[misc]
+        @staticmethod
+        def forward(*args: Any) -> Any:
+            with booked(ledger, LOGITS):
+                return chunked_logprob.ChunkedLogProbFunction.forward(*args)
+
+        @staticmethod
+        def backward(*args: Any) -> Any:
+            with booked(ledger, LOGITS), on_triton(chunked_logprob):
+                return chunked_logprob.ChunkedLogProbFunction.backward(*args)
+
+    return Tiles
 
 
 def fused_loss(model: Any, inputs: dict[str, Any], job: Job, ledger: Ledger) -> Any:
@@ -162,19 +190,8 @@ def fused_loss(model: Any, inputs: dict[str, Any], job: Job, ledger: Ledger) -> 
     rows = hidden.reshape(-1, hidden.shape[-1]).index_select(0, chosen)
     head = base.get_output_embeddings()
 
-    class Tiles(chunked_logprob.ChunkedLogProbFunction):  # type: ignore[misc]
-        @staticmethod
-        def forward(*args: Any) -> Any:
-            with booked(ledger, LOGITS):
-                return chunked_logprob.ChunkedLogProbFunction.forward(*args)
-
-        @staticmethod
-        def backward(*args: Any) -> Any:
-            with booked(ledger, LOGITS), on_triton(chunked_logprob):
-                return chunked_logprob.ChunkedLogProbFunction.backward(*args)
-
     with on_triton(chunked_logprob):
-        found = Tiles.apply(
+        found = _tiles(ledger).apply(
             rows,
             head.weight,
             head.bias,
@@ -211,10 +228,10 @@ def on_triton(module: Any) -> Iterator[None]:
     with ExitStack() as stack:
         grid = SimpleNamespace(cdiv=lambda a, b: -(-a // b))
         stack.enter_context(mock.patch.object(module, "triton", grid, create=True))
-        stack.enter_context(mock.patch.object(module, "_use_triton", return_value=True))
+        stack.enter_context(mock.patch.object(module, "_use_triton", _yes))
         stack.enter_context(mock.patch.object(module, "_forward_kernel", _Launch()))
         stack.enter_context(mock.patch.object(module, "_backward_kernel", _Launch()))
-        stack.enter_context(mock.patch.object(module, "_addmm_fp32", return_value=None))
+        stack.enter_context(mock.patch.object(module, "_addmm_fp32", _nothing))
         yield
 
 

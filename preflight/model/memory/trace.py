@@ -1,6 +1,6 @@
 """Two real training steps of the user's own model on tensors without bytes, and what they need at the peak."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .allocator import replay
@@ -16,12 +16,14 @@ class Trace:
         reserved: Bytes that the caching allocator holds then (`torch.cuda.max_memory_reserved`).
         parts: Bytes at the peak by what they are for.
         paged: Bytes of optimizer states in managed memory, which may be moved to the host.
+        phases: `allocated` at the peak of each phase: load, forward, backward and optimizer.
     """
 
     allocated: int
     reserved: int
     parts: dict[str, int]
     paged: int = 0
+    phases: dict[str, int] = field(default_factory=dict)
 
 
 def trace(job: Job) -> Trace:
@@ -36,6 +38,7 @@ def trace(job: Job) -> Trace:
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     ledger = books.Ledger(base.get_output_embeddings().weight.shape[0], step.workspaces())
     fakes = FakeTensorMode(allow_non_fake_inputs=True)
+    ledger.begin("load")
     with fakes, ledger:
         with step.booked(ledger, books.WEIGHTS):
             fake.materialise(model, job)
@@ -58,17 +61,18 @@ def trace(job: Job) -> Trace:
                 for parameter in trained:
                     if parameter.grad is not None:
                         ledger.see(parameter.grad, books.GRADIENTS)
+            ledger.begin("optimizer")
             with step.booked(ledger, books.OPTIMIZER):
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
     paged = page_out(ledger, optimizer) if job.optimizer.startswith("paged") else 0
-    usage = replay(ledger.events, ledger.sizes)
+    usage = replay(ledger.events, ledger.sizes, ledger.phases)
     parts = dict.fromkeys(books.KINDS, 0)
     for event in ledger.events[: usage.moment + 1]:
         number = event if event >= 0 else ~event
         size = -(-ledger.sizes[number] // 512) * 512
         parts[ledger.kinds[number]] += size if event >= 0 else -size
-    return Trace(usage.allocated, usage.reserved, parts, paged)
+    return Trace(usage.allocated, usage.reserved, parts, paged, usage.phases)
 
 
 def page_out(ledger: Any, optimizer: Any) -> int:

@@ -70,6 +70,9 @@ def quantize(model: Any, job: Job) -> None:
                 layer.quant_state = state
             else:
                 layer = bnb.nn.Linear8bitLt(*shape, has_fp16_weights=False, threshold=6.0)
+                values = torch.empty(module.out_features, module.in_features, dtype=torch.int8)
+                layer.weight = bnb.nn.Int8Params(values, requires_grad=False, has_fp16_weights=False)
+                layer.state.SCB = torch.empty(module.out_features)  # which peft asks for to initialise DoRA
         if module.bias is not None:
             layer.bias = nn.Parameter(module.bias.data)
         layer.requires_grad_(False)

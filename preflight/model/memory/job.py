@@ -30,7 +30,7 @@ class Job:
         padded: Whether rows differ in length, which makes an attention mask.
         accumulation: Micro batches of an optimizer step.
         checkpointing: Gradient checkpointing: none, or torch's two implementations of it.
-        attention: `attn_implementation`.
+        attention: `attn_implementation`; None leaves it to transformers, which takes sdpa where the model has it.
         sdpa: The kernel that torch takes for sdpa on the card: the flash-shaped ones keep no scores, math does.
         loss: `fused` is TRL's head that never holds the logits; `plain` computes them, as the model's own loss does.
         optimizer: A name of `transformers.OptimizerNames`.
@@ -53,7 +53,7 @@ class Job:
     padded: bool = False
     accumulation: int = 1
     checkpointing: Literal["none", "reentrant", "non-reentrant"] = "none"
-    attention: str = "sdpa"
+    attention: str | None = None
     sdpa: Literal["flash", "efficient", "math"] = "flash"
     loss: Literal["fused", "plain"] = "fused"
     optimizer: str = "adamw_torch_fused"

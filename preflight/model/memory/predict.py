@@ -113,8 +113,8 @@ def job_of(config: Config, batch: Batch, precision: Precision, target: Target) -
             4 if config.quantization_value("load_in_4bit") else 8 if config.quantization_value("load_in_8bit") else 16
         )
     half = precision.amp is not None or precision.weights != "float32"
-    attention = config.model.attn_implementation or "sdpa"
-    flash = attention not in ("sdpa", "eager")  # keeps no scores and wants no mask
+    attention = config.model.attn_implementation
+    flash = attention not in (None, "sdpa", "eager")  # keeps no scores and wants no mask
     kwargs = value("gradient_checkpointing_kwargs") or {}
     checkpointing = "reentrant" if kwargs.get("use_reentrant") else "non-reentrant"
     own_code = config.model.trust_remote_code and "auto_map" in settings

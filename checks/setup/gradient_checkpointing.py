@@ -19,8 +19,8 @@ def gradient_checkpointing_is_on_where_memory_needs_it(config: Config, memory: P
     Why it matters: Without it the activations of every layer are kept until the backward pass: often more than the
     weights.
     How to fix: Set `training.gradient_checkpointing: true`.
-    Evidence: it cost 21 % more time a step in one measurement (a 1.5B model with QLoRA on an RTX 4080), and is of no use
-    where memory is plenty.
+    Evidence: it cost 21 % more time a step in one measurement (a 1.5B model with QLoRA on an RTX 4080), and is of no
+    use where memory is plenty.
     """
     on = bool(config.training_value("gradient_checkpointing"))
     verdict = memory.verdict()

@@ -37,6 +37,7 @@ def longest_batch(config: Config, split: Split) -> Batch:
     flat = config.training_value("padding_free") or (packed and config.training_value("packing_strategy") != "wrapped")
     if flat:
         return Batch(1, int(lengths.sum()), int(learned.sum()), masked=True)
-    multiple = config.training_value("pad_to_multiple_of") or 1
+    given = str(config.training_value("pad_to_multiple_of"))  # "auto" pads to no multiple on a GPU, and TRL takes "8"
+    multiple = int(given) if given.isdigit() and int(given) else 1
     longest = -(-int(lengths[-1]) // multiple) * multiple
     return Batch(len(lengths), longest, int(learned.sum()), masked=bool(lengths[0] != longest))

@@ -182,11 +182,11 @@ def memory(request: pytest.FixtureRequest, config: Config, module_tree: "ModuleT
 
 
 @pytest.fixture(scope="session")
-def precision(config: Config) -> "Precision":
+def precision(config: Config, target: "Target") -> "Precision":
     """The types that the run computes in."""
     from preflight.model.precision import precision_of
 
-    return precision_of(config)
+    return precision_of(config, target)
 
 
 # --- machine ----------------------------------------------------------------------------------------------------------
@@ -211,11 +211,11 @@ def cleared_for(pytestconfig: pytest.Config, config: Config) -> "Target":
 
 
 @pytest.fixture(scope="session")
-def strategy(config: Config) -> "Strategy":
+def strategy(config: Config, target: "Target") -> "Strategy":
     """How the run is spread over processes and cards."""
     from preflight.strategy import strategy_of
 
-    return strategy_of(config)
+    return strategy_of(config, target)
 
 
 # --- rehearsal --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from preflight.fixtures import Evidence
 from preflight.machine import BOUND, OWN, versions
 
 
-@check("ENV-101", "packages", severity="required", section=4, item="Dependencies installed")
+@check("ENV-101", "packages", severity="required", section=4, item="Dependencies installed", machine=True)
 def the_installed_packages_are_versions_that_work(config: Config, evidence: Evidence) -> None:
     """The packages that train are installed, in versions that preflight knows.
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from preflight.config import Config
 from preflight.model.files import model_config
+from preflight.target import Target
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 
@@ -26,8 +27,12 @@ class Precision:
     compute: str | None
 
 
-def precision_of(config: Config) -> Precision:
-    """The types that this config comes to on a machine that supports them.
+def precision_of(config: Config, target: Target | None = None) -> Precision:
+    """The types that this config comes to.
+
+    Args:
+        config: The run's config.
+        target: The machine; on one without cards TRL's default of bfloat16 is off, see `build.effective_training`.
 
     Raises:
         ModelFilesError: there is no usable `config.json`.
@@ -35,10 +40,11 @@ def precision_of(config: Config) -> Precision:
     settings = model_config(config)
     stored = settings.get("dtype") or settings.get("torch_dtype") or "float32"
     weights = stored if config.model.dtype == "auto" else config.model.dtype
+    on_cpu = target is not None and not target.gpus
     amp: Dtype | None = None
     if config.training_value("fp16"):
         amp = "float16"
-    elif config.training_value("bf16"):
+    elif config.training.get("bf16") if on_cpu else config.training_value("bf16"):
         amp = "bfloat16"
     quantized = config.quantization is not None and (
         config.quantization_value("load_in_4bit") or config.quantization_value("load_in_8bit")

@@ -153,4 +153,5 @@ def published():
 def test_published_measurements_are_met(job: Job, measured: float):
     pytest.importorskip("bitsandbytes")
 
-    assert trace(job).allocated / 2**30 == pytest.approx(measured, rel=0.03)
+    workspaces = 2 * 8.125 / 1024  # of cuBLAS, which `predict` adds
+    assert trace(job).allocated / 2**30 + workspaces == pytest.approx(measured, rel=0.02)

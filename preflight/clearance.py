@@ -18,6 +18,7 @@ from preflight.data.readers import hub
 from preflight.findings import NotAvailable
 from preflight.model import files
 from preflight.registry import Check, Stage
+from preflight.target import Target, facts, from_facts, target_of
 from preflight.verdict import Result
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -82,8 +83,9 @@ def write(config: Config, stage: Stage, results: Mapping[str, Result], *, seen: 
             "passedTests": [code for code, result in results.items() if result.outcome == "passed"],
             "warnedTests": [code for code, result in results.items() if result.outcome in ("warned", "waived")],
             "failedTests": [],
-            # Beyond the predicate's own fields: every outcome, and who waived what.
+            # Beyond the predicate's own fields: the machine that was judged, every outcome, and who waived what.
             "stage": stage,
+            "target": facts(target_of(config)),
             "outcomes": {code: result.outcome for code, result in results.items()},
             "waivers": [waiver.model_dump(mode="json") for waiver in config.gate.waivers],
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -118,6 +120,19 @@ def verify(config: Config, stage: Stage) -> dict[str, Any]:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise Refused(f"the clearance does not cover this run:\n{lines}\nClear it again: {command}")
     return dict(statement)
+
+
+def assumed(config: Config) -> Target:
+    """The machine that the run was cleared for.
+
+    Raises:
+        NotAvailable: there is no clearance that says so.
+    """
+    try:
+        statement = json.loads(path(config, "preflight").read_text(encoding="utf-8"))
+        return from_facts(statement["predicate"]["target"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise NotAvailable(f"no clearance says which machine was judged; clear the run again ({error})") from error
 
 
 def _expired(statement: Mapping[str, Any], config: Config) -> list[str]:

@@ -13,7 +13,7 @@ from types import FrameType
 
 from preflight import __version__
 
-COMMANDS = ("init", "review", "train", "report", "list", "explain")
+COMMANDS = ("init", "review", "train", "report", "list", "explain", "doctor")
 EPILOG = """\
 The gate itself is pytest:
   pytest --preflight CONFIG     judge a run before it starts
@@ -85,6 +85,12 @@ def make_parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="the checklist, one line a check")
     explain = commands.add_parser("explain", help="what a check looks at, why, and how to fix what it finds")
     explain.add_argument("check", metavar="CHECK", help="its code or its name: DATA-104, no-duplicates")
+
+    doctor = commands.add_parser("doctor", help="this machine as the checks see it, for bug reports; nothing secret")
+    doctor.add_argument(
+        "config", type=Path, nargs="?", metavar="CONFIG", help="say what of a run is judged by what, too"
+    )
+    doctor.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 
@@ -112,9 +118,11 @@ def dispatch(arguments: argparse.Namespace) -> int:
             from preflight.init import write_config
 
             return write_config(arguments.model, arguments.data, arguments.validation, arguments.output)
-        case "list":
-            return list_checks()
-    return explain_check(arguments.check)
+        case "doctor":
+            from preflight.doctor import show as show_machine
+
+            return show_machine(arguments.config, as_json=arguments.json)
+    return list_checks() if arguments.command == "list" else explain_check(arguments.check)
 
 
 def _count(text: str) -> int:
@@ -193,7 +201,8 @@ def explain_check(word: str) -> int:
         return 2
     blocks = {"required": "blocks", "recommended": "warns; blocks under --preflight-strict", "advice": "never blocks"}
     print(_wrap(f"{meta.code} {meta.name}: {meta.summary}"))
-    print(_wrap(f"{meta.severity} ({blocks[meta.severity]}); {meta.stage}; section {meta.section}, "
+    again = " and, where it trains, once more" if meta.machine else ""
+    print(_wrap(f"{meta.severity} ({blocks[meta.severity]}); {meta.stage}{again}; section {meta.section}, "
                 f"{SECTIONS[meta.section]}: {meta.item}"))  # fmt: skip
     for heading, text in meta.docs.items():
         print(f"\n{heading}\n{_wrap(text, '  ')}")

@@ -4,6 +4,8 @@ It is imported by every pytest run in the environment, so nothing heavy may be i
 live in `preflight.session`, which is imported only when `--preflight` or `--postflight` was given.
 """
 
+import argparse
+
 import pytest
 
 
@@ -13,6 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--postflight", metavar="CONFIG", help="Judge the model that the run of CONFIG produced.")
     group.addoption("--preflight-strict", action="store_true", help="Recommended checks block too.")
     group.addoption("--preflight-output", metavar="DIR", help="Write report and clearance to DIR.")
+    # The trainer's own question: does this machine pass what depends on the machine?
+    group.addoption("--preflight-machine", action="store_true", help=argparse.SUPPRESS)
 
 
 @pytest.hookimpl(trylast=True)  # pytest's own terminal reporter must be there, for the gate to take its place

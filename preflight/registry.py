@@ -36,6 +36,8 @@ HEADINGS = ("What it checks", "Why it matters", "How to fix", "Evidence")
 CODE = re.compile(r"(DATA|TOK|CFG|HW|ENV|RUN|POST|DEP|META|USER)-[0-9]{3}")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ATTRIBUTE = "__preflight_check__"
+# Fixtures that say something of the machine that trains: what asks for one of them is judged there again.
+OF_THE_MACHINE = frozenset({"target", "strategy", "memory"})
 
 
 class RegistryError(Exception):
@@ -57,6 +59,7 @@ class Check:
         thresholds: Default limits by name; `gate.thresholds` in the config overrides them.
         function: The check itself, an ordinary pytest function.
         expect: Makes its Great Expectations expectations on the profile of the training data, from its limits.
+        machine: Whether its result depends on the machine that trains; the trainer asks again there, before it starts.
     """
 
     code: str
@@ -69,6 +72,7 @@ class Check:
     function: Callable[..., None]
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     expect: Expect | None = None
+    machine: bool = False
 
     @property
     def claim(self) -> str:
@@ -112,6 +116,7 @@ def check(
     waivable: bool = True,
     thresholds: Mapping[str, Any] | None = None,
     expect: Expect | None = None,
+    machine: bool | None = None,
 ) -> Callable[[F], F]:
     """Declare a pytest function to be a check of the checklist.
 
@@ -126,6 +131,8 @@ def check(
         thresholds: Default limits by name, readable in the check through the `limits` fixture.
         expect: A function of the limits that makes Great Expectations expectations on the profile of the training data.
             They are validated with those of all other checks; the check reads what became of them in `expected`.
+        machine: Whether the result depends on the machine that trains; by default, if a fixture of that machine is
+            among its own (`OF_THE_MACHINE`).
 
     Raises:
         RegistryError: one of them is malformed or unknown, or what is declared is not a plain function.
@@ -145,7 +152,8 @@ def check(
         waits = inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function)
         if not inspect.isfunction(function) or waits:
             raise RegistryError(f"{code}: a check is a plain function, {function!r} is not")
-        if expect is not None and "expected" not in inspect.signature(function).parameters:
+        asked = set(inspect.signature(function).parameters)
+        if expect is not None and "expected" not in asked:
             raise RegistryError(f"{code}: expect= is of no use unless the check reads `expected`; make it a parameter")
         meta = Check(
             code=code,
@@ -158,6 +166,7 @@ def check(
             function=function,
             thresholds=MappingProxyType(dict(thresholds or {})),
             expect=expect,
+            machine=not asked.isdisjoint(OF_THE_MACHINE) if machine is None else machine,
         )
         setattr(function, ATTRIBUTE, meta)
         return function

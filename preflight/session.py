@@ -33,6 +33,8 @@ def register(pytest_config: pytest.Config) -> None:
     stage: Stage = "preflight" if option.preflight else "postflight"
     try:
         config = load_config(option.preflight or option.postflight)
+        if option.preflight_machine:
+            config = config.on_this_machine()
         if option.preflight_output:
             config = config.with_artefacts(Path(option.preflight_output).absolute())
         own = [config.resolve(path) for path in config.gate.checks]
@@ -52,7 +54,8 @@ def register(pytest_config: pytest.Config) -> None:
     else:
         pytest_config.args[:] = folders
 
-    gate = Gate(pytest_config, config, stage, {c: m for c, m in checks.items() if m.stage == stage}, own)
+    asked = {c: m for c, m in checks.items() if m.stage == stage and (m.machine or not option.preflight_machine)}
+    gate = Gate(pytest_config, config, stage, asked, own)
     pytest_config.stash[CONFIG] = config
     pytest_config.stash[GATE] = gate
     pytest_config.pluginmanager.register(fixtures, "preflight.fixtures")
@@ -76,6 +79,7 @@ class Gate:
         self.own = own
         self.shipped = registry.package_folder()
         self.strict: bool = pytest_config.option.preflight_strict
+        self.on_machine: bool = pytest_config.option.preflight_machine  # the trainer asks; nothing is sealed or undone
         self.severities = {
             code: verdict.in_force(code, meta.severity, config.gate.severity, strict=self.strict)
             for code, meta in checks.items()
@@ -94,7 +98,12 @@ class Gate:
 
     @property
     def folder(self) -> Path:
-        return self.config.artefacts(self.stage)
+        return self.config.artefacts(self.stage) / ("machine" if self.on_machine else "")
+
+    def drop_clearance(self) -> None:
+        """What isn't green has none."""
+        if not self.on_machine:
+            clearance.path(self.config, self.stage).unlink(missing_ok=True)
 
     def open_artefacts(self) -> None:
         """Make the folder and drop the last clearance: a run that is cut off must leave none.
@@ -104,7 +113,7 @@ class Gate:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            clearance.path(self.config, self.stage).unlink(missing_ok=True)
+            self.drop_clearance()
             (self.folder / "samples.json").unlink(missing_ok=True)
             probe = self.folder / ".writable"
             probe.touch()
@@ -221,7 +230,7 @@ class Gate:
             try:
                 self.finish(session, pytest.ExitCode.INTERNAL_ERROR if self.crashed else exitstatus)
             except BaseException:
-                clearance.path(self.config, self.stage).unlink(missing_ok=True)
+                self.drop_clearance()
                 raise
 
     def finish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -229,11 +238,12 @@ class Gate:
         results = verdict.complete(self.severities, self.ran)
         verdict.add_unused_waivers(results, self.waivers.places, WAIVER_CHECK)
         decision, why = verdict.decide(results, exit_status=int(exitstatus))
-        if decision == "green":
+        sealed = decision == "green" and not self.on_machine
+        if sealed:
             try:
                 clearance.write(self.config, self.stage, results, seen=self.seen)
             except clearance.Refused as error:
-                decision, why = "red", str(error)
+                sealed, decision, why = False, "red", str(error)
         if decision == "red" and session.exitstatus in (0, 5):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.report = document.build(
@@ -241,6 +251,7 @@ class Gate:
             stage=self.stage,
             verdict=decision,
             why=why,
+            sealed=sealed,
             checks=self.checks,
             results=results,
             started=self.started,

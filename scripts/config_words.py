@@ -85,6 +85,9 @@ WORDS: dict[str, dict[str, str]] = {
         "format": "A regular expression that a whole answer must match.",
     },
     "deployment": {
-        "scenario": "Decides whether the adapter is merged.",
+        "scenario": "Decides whether the adapter is merged: for a single adapter and for minimum latency it is.",
+        "merge": "Whether it is merged, in the scenario's place.",
+        "engine": "What serves it; an adapter that isn't merged is held against what that engine can load.",
+        "max_lora_rank": "The server's `--max-lora-rank`.",
     },
 }

@@ -99,7 +99,7 @@ def check_page(meta: Check) -> str:
     """The page of one check, from its metadata and docstring."""
     facts = {
         "Severity": f"{meta.severity}: {BLOCKS[meta.severity]}",
-        "Judged by": f"`pytest --{meta.stage}`",
+        "Judged by": f"`pytest --{meta.stage}`{', and once more by `preflight train`' if meta.machine else ''}",
         "Section": f"{meta.section} {SECTIONS[meta.section]}",
         "Checklist item": cell(meta.item),
         "Can be waived": "yes" if meta.waivable else "no, nor can its severity be lowered",

@@ -185,6 +185,7 @@ def project(tiny: Path, tmp_path: Path) -> Project:
             "gradient_checkpointing": False,
             "logging_steps": 1,
         },
+        "gate": {"rehearsal": False},  # seconds in each of hundreds of gate runs; its own tests switch it on
     }
     made = Project(tmp_path, config)
     made.rows([chat(number) for number in range(600)])

@@ -4,6 +4,7 @@ Exit codes: 0 trained; 1 stopped or failed; 3 no valid clearance; 4 the config c
 """
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -16,12 +17,10 @@ from preflight import clearance
 from preflight.clearance import Refused
 from preflight.config import Config, ConfigError, load_config
 from preflight.data import store
-from preflight.data.store import Prepared
 from preflight.findings import NotAvailable
 from preflight.model import build
-from preflight.model.tokenizer import load_tokenizer
 
-from . import card, checkpoints
+from . import card, checkpoints, recheck
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config = load_config(arguments.config)
         statement = clearance.verify(config, "preflight")
+        pass_on_this_machine(config)
         return train(config, statement)
     except ConfigError as error:
         return fail(4, str(error))
@@ -48,7 +48,6 @@ def train(config: Config, statement: dict[str, Any]) -> int:
         build.BuildError: the model can't be loaded, or TRL refuses the settings on this machine.
         OSError: the output folder can't be written to, or the disk is full.
     """
-    quiet_libraries()
     from .callbacks import Progress, RunLog, StopOnSignal
 
     started = datetime.now(UTC)
@@ -62,7 +61,8 @@ def train(config: Config, statement: dict[str, Any]) -> int:
     say(f"resuming from {resume.name}" if resume else f"training {config.name} on {data.train.rows} cleared examples")
 
     stop = StopOnSignal()
-    trainer = make_trainer(config, data, arguments)
+    held_out = data.validation.dataset if data.validation and data.validation.rows else None
+    trainer = build.make_trainer(config, arguments, data.train.dataset, held_out)
     for callback in (RunLog(config.output_dir / "run.jsonl", resume), Progress(), stop):
         trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
@@ -81,29 +81,17 @@ def train(config: Config, statement: dict[str, Any]) -> int:
     return 0
 
 
-def make_trainer(config: Config, data: Prepared, arguments: Any) -> Any:
-    """TRL's `SFTTrainer` on the prepared rows, with the base model loaded and the adapter attached.
+def pass_on_this_machine(config: Config) -> None:
+    """Judge once more what depends on the machine, while this process imports what it will train with.
 
-    Args:
-        config: The run's config.
-        data: Its prepared data.
-        arguments: The effective `SFTConfig`.
+    Raises:
+        Refused: this machine does not pass.
     """
-    import transformers
-    from trl import SFTTrainer
-
-    arguments.disable_tqdm = arguments.disable_tqdm or not sys.stderr.isatty()
-    trainer = SFTTrainer(
-        model=build.load_base(config),
-        args=arguments,
-        train_dataset=data.train.dataset,
-        eval_dataset=data.validation.dataset if data.validation and data.validation.rows else None,
-        processing_class=load_tokenizer(config).hf,
-        peft_config=build.lora_config(config),
-    )
-    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
-    return trainer
+    asked = recheck.start(config) if is_main_process() else None
+    quiet_libraries()
+    importlib.import_module("trl.trainer.sft_trainer")  # the slowest of them
+    if asked:
+        say(recheck.finish(config, asked))
 
 
 def is_main_process() -> bool:

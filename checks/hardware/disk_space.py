@@ -18,6 +18,7 @@ OVERHEAD = 16 * 2**20  # tokenizer, scheduler and trainer state are a few MB
     severity="required",
     section=2,
     item="Storage: checkpoints need ~1-5 GB per save",
+    machine=True,
 )
 def checkpoints_fit_on_the_disk(config: Config, train: Split, module_tree: ModuleTree, evidence: Evidence) -> None:
     """All checkpoints of the run fit on the disk.

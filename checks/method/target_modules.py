@@ -1,4 +1,5 @@
 import difflib
+import re
 
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
@@ -43,16 +44,48 @@ def every_target_module_exists_in_the_model(config: Config, module_tree: ModuleT
         if count == 0
     ]
     if not findings and module_tree.problem:
-        findings = [
-            Finding(
-                f"the adapter can't be attached: {module_tree.problem}",
-                where=where,
-                expected=f"some of {', '.join(names)}",
-                why="The run stops before its first step.",
-                fix=f"Set lora.target_modules to some of {', '.join(names)}, or to all-linear.",
-            )
-        ]
+        findings = [_refused(config, module_tree, module_tree.problem)]
     report_findings(findings)
+
+
+# What peft or TRL say, the setting that it is about, and what to do.
+REMEDIES = (
+    (
+        "ParamWrapper.*lora_dropout",
+        "lora_dropout",
+        "Set lora.lora_dropout: 0; peft has no dropout for experts that are parameters.",
+    ),
+    (
+        "ParamWrapper.*use_dora",
+        "use_dora",
+        "Set lora.use_dora: false; peft has no DoRA for experts that are parameters.",
+    ),
+    (r"without also targeting (.+?) because", "target_modules", r"Add \1 to lora.target_modules."),
+    (
+        "single tokens",
+        "trainable_token_indices",
+        "Remove lora.trainable_token_indices; to train these tokens, set lora.modules_to_save: [{embedding}] and "
+        "lora.ensure_weight_tying: true.",
+    ),
+    (r"Incompatible modules: \{(.+?)\}", "target_modules", r"Leave \1 out of lora.target_modules."),
+    ("peft refuses this section", "", "Change the setting that the message names."),
+)
+
+
+def _refused(config: Config, tree: ModuleTree, problem: str) -> Finding:
+    names = ", ".join(tree.linears)
+    key, fix = "target_modules", f"Set lora.target_modules to some of {names}, or to all-linear."
+    for pattern, about, remedy in REMEDIES:
+        if said := re.search(pattern, problem):
+            key, fix = about, said.expand(remedy).format(embedding=tree.embedding)
+            break
+    return Finding(
+        f"the adapter can't be attached: {problem}",
+        where=config.where(f"lora.{key}".rstrip(".")),
+        expected=f"some of {names}" if key == "target_modules" else None,
+        why="The run stops before its first step.",
+        fix=fix,
+    )
 
 
 def _fix(target: str, names: list[str], *, alone: bool) -> str:

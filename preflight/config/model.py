@@ -117,6 +117,10 @@ class Config(BaseModel):
         moved._artefacts = Path(folder).expanduser().absolute()
         return moved
 
+    def on_this_machine(self) -> Self:
+        """Return this config with this machine in the place of the one that ``hardware`` describes."""
+        return self.model_copy(update={"hardware": Hardware(target="local")})
+
     def training_value(self, name: str) -> Any:
         """Return what TRL will use for a field of ``training``: the user's value, or SFTConfig's own default.
 

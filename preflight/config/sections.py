@@ -202,3 +202,11 @@ class Deployment(SectionModel):
     """How the trained model will be served."""
 
     scenario: Literal["single-adapter", "several-adapters", "frequent-updates", "minimum-latency"] | None = None
+    merge: bool | None = None
+    engine: Literal["vllm", "sglang", "tgi", "llama.cpp", "ollama", "transformers"] | None = None
+    max_lora_rank: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def merged(self) -> bool:
+        """Whether the adapter becomes part of the model before it is served: as `merge` says, else the scenario."""
+        return self.scenario in ("single-adapter", "minimum-latency") if self.merge is None else self.merge

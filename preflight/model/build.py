@@ -1,6 +1,10 @@
-"""Building what is trained: base model, adapter and TRL settings from the config. Trainer and postflight share it."""
+"""Building what is trained: base model, adapter, TRL settings and trainer from the config.
+
+The trainer, the rehearsal and the postflight share it.
+"""
 
 import importlib.util
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +74,12 @@ def effective_training(config: Config) -> dict[str, Any]:
     return settings
 
 
-def training_arguments(config: Config) -> Any:
+def training_arguments(config: Config, otherwise: Mapping[str, Any] | None = None) -> Any:
     """The effective `trl.SFTConfig`.
+
+    Args:
+        config: The run's config.
+        otherwise: Settings to take the place of the run's.
 
     Raises:
         BuildError: TRL or transformers refuse the combination on this machine.
@@ -79,9 +87,40 @@ def training_arguments(config: Config) -> Any:
     from trl import SFTConfig
 
     try:
-        return SFTConfig(**effective_training(config))
+        return SFTConfig(**effective_training(config) | dict(otherwise or {}))
     except (TypeError, ValueError, ImportError) as error:
         raise BuildError(f"training: TRL refuses these settings here: {error}") from error
+
+
+def make_trainer(config: Config, arguments: Any, train: Any, validation: Any = None) -> Any:
+    """TRL's `SFTTrainer` on prepared rows, with the base model loaded and the adapter attached.
+
+    Args:
+        config: The run's config.
+        arguments: The effective `SFTConfig`.
+        train: The prepared rows to train on, a `datasets.Dataset`.
+        validation: Those to evaluate on; None for no evaluation.
+
+    Raises:
+        BuildError: the model or the adapter can't be built.
+    """
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+    from trl import SFTTrainer
+
+    from preflight.model.tokenizer import load_tokenizer
+
+    arguments.disable_tqdm = arguments.disable_tqdm or not sys.stderr.isatty()
+    trainer = SFTTrainer(
+        model=load_base(config),
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=validation,
+        processing_class=load_tokenizer(config).hf,
+        peft_config=lora_config(config),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    return trainer
 
 
 def load_base(config: Config, folder: Path | None = None) -> Any:
@@ -95,13 +134,14 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
         BuildError: there are no safetensors weights, or transformers can't load them.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
     folder = folder or files.folder_of(config)
     if not any(folder.glob("*.safetensors")):
         raise BuildError(f"{folder} has no .safetensors weights; only safetensors are loaded")
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        settings = AutoConfig.from_pretrained(folder, trust_remote_code=config.model.trust_remote_code)
+        model = auto_class(settings).from_pretrained(
             folder,
             dtype=config.model.dtype,
             attn_implementation=config.model.attn_implementation,
@@ -112,6 +152,27 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
         )
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         raise BuildError(f"the model in {folder} can't be loaded: {short(error)}") from error
+    for module in model.modules():
+        # On processors with AVX512-BF16, bitsandbytes repacks 4-bit weights at the first evaluation, and from then on no
+        # gradient passes through them.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def auto_class(settings: Any) -> Any:
+    """The auto class that builds a model for text: one for images and text where there is none for text alone.
+
+    Args:
+        settings: The model's `transformers.PretrainedConfig`.
+    """
+    import transformers
+
+    names = ("AutoModelForCausalLM", "AutoModelForImageTextToText", "AutoModelForMultimodalLM")
+    classes = [getattr(transformers, name) for name in names]
+    own = getattr(settings, "auto_map", None) or {}
+    fitting = (one for one in classes if type(settings) in one._model_mapping or one.__name__ in own)
+    return next(fitting, classes[0])
 
 
 def _quantization(config: Config) -> Any:
@@ -124,22 +185,28 @@ def _quantization(config: Config) -> Any:
     return BitsAndBytesConfig(**config.quantization)
 
 
-def load_adapter(config: Config) -> Any:
+def load_adapter(config: Config, folder: Path | None = None, base: Any = None) -> Any:
     """The trained adapter on its base, in evaluation mode, as a `peft.PeftModel`; a fully tuned model as it is.
+
+    Args:
+        config: The run's config.
+        folder: Where it was saved; the run's output folder if not given.
+        base: Its base, if that is loaded already.
 
     Raises:
         AdapterError: the adapter does not load on its base.
         BuildError: the run left nothing to load, or the base does not load.
     """
+    folder = folder or config.output_dir
     if config.lora is None:
-        return load_base(config, config.output_dir).eval()
+        return load_base(config, folder).eval()
     from peft import PeftModel
 
     for name in ("adapter_config.json", "adapter_model.safetensors"):  # peft would look for them on the hub
-        if not (config.output_dir / name).is_file():
-            raise BuildError(f"no {name} in {config.output_dir}; run `preflight train {config.path.name}` first")
-    base = load_base(config)
+        if not (folder / name).is_file():
+            raise BuildError(f"no {name} in {folder}; run `preflight train {config.path.name}` first")
+    base = base or load_base(config)
     try:
-        return PeftModel.from_pretrained(base, config.output_dir).eval()
+        return PeftModel.from_pretrained(base, folder).eval()
     except Exception as error:  # OSError, KeyError, SafetensorError, …: whatever it is, this adapter is of no use
-        raise AdapterError(f"the adapter in {config.output_dir} does not load on its base: {short(error)}") from error
+        raise AdapterError(f"the adapter in {folder} does not load on its base: {short(error)}") from error

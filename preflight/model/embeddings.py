@@ -94,8 +94,15 @@ def _tables(config: Config, vocabulary: int) -> Iterator[tuple[str, _Rows]]:
             continue  # CFG-110 says so
 
 
-def trains(config: Config, token: int, layer: str) -> bool:
-    """Whether the run trains the row of a token in a layer: embedding or output layer, by its name."""
+def trains(config: Config, token: int, layer: str, head: str | None) -> bool:
+    """Whether the run trains the row of a token in a layer: embedding or output layer, by its name.
+
+    Args:
+        config: The run's config.
+        token: The token's id.
+        layer: Name of the layer.
+        head: Name of the output layer; None if it is one with the embedding.
+    """
     if config.lora is None:
         return True
     for key in ("modules_to_save", "target_modules"):
@@ -104,5 +111,6 @@ def trains(config: Config, token: int, layer: str) -> bool:
         if any(name == layer or name.endswith(f".{layer}") for name in names):
             return True
     chosen = config.lora_value("trainable_token_indices") or ()
-    lists = chosen.values() if isinstance(chosen, dict) else [chosen]
-    return any(token in ids for ids in lists)
+    if isinstance(chosen, dict):
+        return any(token in ids for name, ids in chosen.items() if name.rpartition(".")[2] == layer)
+    return token in chosen and layer != head  # a list is for the embedding

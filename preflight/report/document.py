@@ -24,6 +24,7 @@ def build(
     stage: Stage,
     verdict: Verdict,
     why: str,
+    sealed: bool,
     checks: Mapping[str, Check],
     results: Mapping[str, Result],
     started: datetime,
@@ -40,7 +41,7 @@ def build(
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 2),
         "config": {"path": str(config.path), "name": config.name, "resolved": config.resolved()},
-        "digests": _digests(config, stage, verdict),
+        "digests": _digests(config, stage) if sealed else {},
         "environment": machine.environment(),
         "counts": counts(results),
         "checks": [_check(checks[code], result) for code, result in results.items()],
@@ -100,10 +101,8 @@ def _check(meta: Check, result: Result) -> dict[str, Any]:
     }
 
 
-def _digests(config: Config, stage: Stage, verdict: Verdict) -> dict[str, str]:
-    """What a clearance binds; empty without one, since nothing was sealed."""
-    if verdict != "green":
-        return {}
+def _digests(config: Config, stage: Stage) -> dict[str, str]:
+    """What the clearance binds."""
     statement = json.loads(clearance.path(config, stage).read_text(encoding="utf-8"))
     return {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
 

@@ -181,7 +181,9 @@ class ChecklistReporter(TerminalReporter):  # type: ignore[misc]
             return
         verdict = report["verdict"]
         why = f"no clearance: {report['why']}"
-        why = {"green": "cleared: " + os.path.relpath(self.gate.folder / "clearance.json")}.get(verdict, why)
+        if verdict == "green":
+            place = os.path.relpath(self.gate.folder / "clearance.json")
+            why = f"this machine passes: {report['why']}" if self.gate.on_machine else f"cleared: {place}"
         tests = {name: len(found) for name, found in self.stats.items() if name in ("passed", "failed", "error")}
         self._tw.sep("=", f"{verdict.upper()} in {report['seconds']:.1f}s", bold=True, **COLOURS[verdict])
         self.wrap(tally("check", report["counts"]))

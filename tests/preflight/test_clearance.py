@@ -69,6 +69,7 @@ def test_it_is_an_in_toto_statement_and_verifies(cleared):
 
     assert written["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
     assert written["predicate"]["result"] == "PASSED"
+    assert written["predicate"]["target"]["local"] is True
     assert {each["name"] for each in written["subject"]} >= {
         "config",
         "train.jsonl",

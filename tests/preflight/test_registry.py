@@ -109,3 +109,17 @@ def test_an_interrupt_while_loading_is_an_interrupt(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         registry.load_file(tmp_path / "own.py")
+
+
+def test_what_asks_for_the_machine_is_judged_again_on_it_unless_it_says_otherwise():
+    def of(fixture, **given):
+        source = f"def it_holds_on_this({fixture}):\n    '''It holds.'''"
+        scope = {}
+        exec(source, scope)  # a function with a parameter of that name
+        return meta_of(
+            check("USER-001", "own", severity="advice", section=2, item="Ours", **given)(scope["it_holds_on_this"])
+        )
+
+    assert [of(name).machine for name in ("target", "strategy", "memory", "config")] == [True, True, True, False]
+    assert of("config", machine=True).machine
+    assert not of("target", machine=False).machine

@@ -7,9 +7,12 @@ import pytest
 
 
 @pytest.fixture
-def train(project):
+def train(project, monkeypatch):
     """Clear the project and train it in this process; returns the exit code."""
+    from preflight.trainer import recheck
     from preflight.trainer.run import main
+
+    monkeypatch.setattr(recheck, "start", lambda config: None)  # seconds each; test_recheck.py is about it
 
     def clear_and_train(*, clear: bool = True) -> int:
         return main([str(project.clear() if clear else project.write())])
@@ -27,12 +30,11 @@ def test_the_trainers_own_batches_are_the_prepared_rows(project):
     from preflight.config import load_config
     from preflight.data import store
     from preflight.model import build
-    from preflight.trainer.run import make_trainer
 
     config = load_config(project.set(training={"max_steps": 4, "seed": 7}).clear())
     data = store.open_prepared(store.folder_of(config))
 
-    trainer = make_trainer(config, data, build.training_arguments(config))
+    trainer = build.make_trainer(config, build.training_arguments(config), data.train.dataset)
 
     fed = []
     for batch in trainer.get_train_dataloader():

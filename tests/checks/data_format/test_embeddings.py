@@ -33,18 +33,43 @@ def test_an_untrained_token_that_is_learned_is_found_until_it_is_trained(project
 
     assert finding["message"] == "<|im_end|> is learned, but never trained"
     assert finding["observed"] == "<|im_end|>: its length is 0% of the usual one (embed_tokens)"
-    assert finding["fix"].endswith("lora.trainable_token_indices: [2].")
+    assert finding["fix"].endswith("lora.modules_to_save: [embed_tokens] and lora.ensure_weight_tying: true.")
 
-    project.set(lora={"trainable_token_indices": [END]})  # the fix that the finding names
+    project.set(lora={"modules_to_save": ["embed_tokens"], "ensure_weight_tying": True})  # what the finding names
     assert expect("TOK-117", "passed") == []
 
 
-def test_the_output_layer_counts_too(project, trained, expect, model):
+@pytest.fixture
+def untied(model):
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
-    trained(END, layer="lm_head.weight")
 
-    assert "(lm_head)" in expect("TOK-117", "failed")[0]["observed"]
+
+def test_the_output_layer_counts_too(project, trained, expect, untied):
+    trained(END, layer="lm_head.weight")
+    (finding,) = expect("TOK-117", "failed")
+
+    assert "(lm_head)" in finding["observed"]
+    assert finding["fix"].endswith("set lora.modules_to_save: [lm_head].")
+
+    project.set(lora={"trainable_token_indices": [END]})  # which is for the embedding alone
+    assert len(expect("TOK-117", "failed")) == 1
+    project.set(lora={"modules_to_save": ["lm_head"]})
+    assert expect("TOK-117", "passed") == []
+
+
+def test_single_rows_are_enough_where_the_embedding_is_not_tied(project, trained, expect, untied):
+    trained(END)
+
+    assert expect("TOK-117", "failed")[0]["fix"].endswith("set lora.trainable_token_indices: [2].")
+    project.set(lora={"trainable_token_indices": [END]})
+    assert expect("TOK-117", "passed") == []
+
+
+def test_what_is_only_read_needs_no_output_row(trained, expect, untied):
+    trained(START, layer="lm_head.weight")
+
+    assert expect("TOK-118", "passed") == []
 
 
 def test_an_untrained_token_that_is_read_is_found(project, trained):

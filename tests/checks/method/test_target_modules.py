@@ -2,6 +2,7 @@
 
 import pytest
 
+from preflight.checks.method.target_modules import every_target_module_exists_in_the_model
 from preflight.config import load_config
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
@@ -123,3 +124,44 @@ def test_a_model_without_config_is_not_judged(project, tmp_path):
     assert run.outcome("CFG-101") == "not-available"
     assert "no config.json" in run.check("CFG-101")["reason"]
     assert run.code == 1
+
+
+EXPERTS = ["q_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@pytest.mark.parametrize(
+    "model, lora, message, fix",
+    [
+        ("qwen3_moe", {"target_modules": EXPERTS, "lora_dropout": 0.1}, "lora_dropout", "Set lora.lora_dropout: 0;"),
+        ("qwen3_moe", {"target_modules": EXPERTS, "use_dora": True}, "use_dora", "Set lora.use_dora: false;"),
+        ("qwen3_moe", {"target_modules": ["q_proj", "up_proj"]}, "fused", "Add gate_proj to lora.target_modules."),
+        (
+            "qwen3",
+            {"target_modules": ["q_proj"], "trainable_token_indices": [5]},
+            "TRL trains no single tokens",
+            "Remove lora.trainable_token_indices; to train these tokens, set lora.modules_to_save: [embed_tokens]",
+        ),
+        ("mamba", {"target_modules": ["x_proj", "out_proj"]}, "Mamba", "Leave '"),
+        ("llama", {"target_modules": ["q_proj"], "lora_bias": True, "use_dora": True}, "DoRA", "Change the setting"),
+    ],
+)
+def test_the_setting_that_stands_in_the_way_is_named(find, model, lora, message, fix):
+    (finding,) = find(every_target_module_exists_in_the_model, model, lora=lora)
+
+    assert message in finding.message
+    assert finding.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    "model, lora",
+    [
+        ("qwen3_moe", {"target_modules": EXPERTS}),
+        ("mixtral", {"target_modules": ["q_proj", "w1", "w2", "w3"]}),
+        ("llama", {"target_modules": ["q_proj"], "trainable_token_indices": [5]}),
+        ("gpt2", {"target_modules": ["c_attn"]}),
+        ("gpt_oss", {"target_modules": ["q_proj"], "target_parameters": ["experts.down_proj"]}),
+        ("qwen2_vl", {"target_modules": "all-linear"}),
+    ],
+)
+def test_names_of_other_architectures(find, model, lora):
+    assert find(every_target_module_exists_in_the_model, model, lora=lora) == []

@@ -87,12 +87,19 @@ def config(**lora):
         ({"modules_to_save": ["lm_head"]}, "embed_tokens", False),
         ({"trainable_token_indices": [3, 7]}, "embed_tokens", True),
         ({"trainable_token_indices": {"embed_tokens": [7]}}, "embed_tokens", True),
+        ({"trainable_token_indices": {"embed_tokens": [7]}}, "lm_head", False),
+        ({"trainable_token_indices": {"model.embed_tokens": [7]}}, "embed_tokens", True),
+        ({"trainable_token_indices": [3, 7]}, "lm_head", False),
         ({"trainable_token_indices": [3]}, "embed_tokens", False),
     ],
 )
 def test_what_an_adapter_trains(lora, layer, expected):
-    assert trains(config(**lora), 7, layer) is expected
+    assert trains(config(**lora), 7, layer, "lm_head") is expected
+
+
+def test_a_list_of_tokens_is_for_both_where_they_are_one():
+    assert trains(config(trainable_token_indices=[7]), 7, "embed_tokens", None)
 
 
 def test_full_fine_tuning_trains_every_row():
-    assert trains(SimpleNamespace(lora=None), 7, "lm_head")
+    assert trains(SimpleNamespace(lora=None), 7, "lm_head", "lm_head")

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM
 from preflight.config import load_config
 from preflight.model import files
 from preflight.model.modules import matches, module_tree
+from tests.zoo import settings_of
 
 
 @pytest.fixture
@@ -38,7 +39,6 @@ def real(tiny, **settings):
         pytest.param({"target_modules": ["q_proj"], "modules_to_save": ["norm"]}, id="a module trained whole"),
         pytest.param({"target_modules": ["q_proj"], "layers_to_transform": [1]}, id="one layer"),
         pytest.param({"target_modules": ["q_proj"], "rank_pattern": {"q_proj": 2}}, id="a rank of its own"),
-        pytest.param({"target_modules": ["q_proj"], "trainable_token_indices": [1, 2]}, id="single tokens"),
         pytest.param({}, id="chosen by peft"),
     ],
 )
@@ -94,21 +94,103 @@ def test_the_output_layer_is_not_offered_and_not_accepted(tree):
     assert tree(lora={"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}).problem is None
 
 
-def test_trl_refuses_the_output_layer_as_we_say(project, tiny):
-    """If TRL learns to train it, this finding must go."""
+def trainer(project, model, **adapter):
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     rows = Dataset.from_dict({"input_ids": [[1, 2, 3]], "labels": [[1, 2, 3]]})
     settings = SFTConfig(output_dir=str(project.folder), use_cpu=True, bf16=False, report_to="none", max_length=None)
     settings.dataset_kwargs = {"skip_prepare_dataset": True}
+    settings.max_steps, settings.save_strategy = 1, "no"
+    adapter = LoraConfig(task_type="CAUSAL_LM", **adapter)
+    return SFTTrainer(model=model, args=settings, train_dataset=rows, peft_config=adapter)
+
+
+def test_trl_refuses_the_output_layer_as_we_say(project, tiny):
+    """If TRL learns to train it, this finding must go."""
     with pytest.raises(ValueError, match="lm_head"):
-        SFTTrainer(
-            model=AutoModelForCausalLM.from_pretrained(tiny),
-            args=settings,
-            train_dataset=rows,
-            peft_config=LoraConfig(task_type="CAUSAL_LM", target_modules=["lm_head"]),
-        )
+        trainer(project, AutoModelForCausalLM.from_pretrained(tiny), target_modules=["lm_head"])
+
+
+TOKENS = {"target_modules": ["q_proj"], "trainable_token_indices": [1, 2]}
+
+
+def test_single_tokens_of_a_tied_embedding(project, tree, tiny):
+    """TRL asks the output layer for a bias that peft's wrapper lacks; if it no longer does, this finding must go."""
+    found = tree(lora=TOKENS)
+
+    assert found.tied
+    assert found.trainable == sum(
+        parameter.numel() for parameter in real(tiny, r=16, **TOKENS).parameters() if parameter.requires_grad
+    )
+    assert "no single tokens" in found.problem
+    with pytest.raises(AttributeError, match="TrainableTokensWrapper"):
+        trainer(project, AutoModelForCausalLM.from_pretrained(tiny), **TOKENS).train()
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [
+        pytest.param({"modules_to_save": ["embed_tokens"], "ensure_weight_tying": True}, id="the embedding, tied"),
+        pytest.param({"modules_to_save": ["lm_head"]}, id="the output layer"),
+    ],
+)
+def test_what_trl_trains_of_a_tied_embedding(project, tree, tiny, lora):
+    lora = {"target_modules": ["q_proj"], **lora}
+
+    assert tree(lora=lora).problem is None
+    trainer(project, AutoModelForCausalLM.from_pretrained(tiny), **lora).train()
+
+
+@pytest.fixture
+def zoo(project, tree):
+    """The tree of a model of the zoo."""
+
+    def make(name, **lora):
+        folder = project.folder / name
+        folder.mkdir()
+        settings_of(name).to_json_file(folder / "config.json")
+        project.config["lora"] = lora
+        return tree(model={"name_or_path": name})
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name, targets, matched",
+    [
+        ("mixtral", ["q_proj", "w1", "w2", "w3"], {"q_proj": 4, "w1": 4, "w2": 4, "w3": 4}),
+        ("qwen3_moe", ["gate_proj", "up_proj", "down_proj"], dict.fromkeys(["gate_proj", "up_proj", "down_proj"], 4)),
+        ("qwen3_moe", r".*experts\.(gate|up|down)_proj", {r".*experts\.(gate|up|down)_proj": 12}),
+        ("gpt_oss", ["q_proj", "gate_up_proj"], {"q_proj": 4, "gate_up_proj": 0}),
+    ],
+)
+def test_the_former_names_of_fused_experts(zoo, name, targets, matched):
+    found = zoo(name, target_modules=targets)
+
+    assert found.matched == matched
+    assert found.problem is None
+    assert {layer.leaf for layer in found.layers if layer.adapted and layer.role == "expert"} == (
+        set() if name == "gpt_oss" else {"gate_up_proj", "down_proj"}
+    )
+
+
+@pytest.mark.parametrize("name", ["gemma3", "llava", "qwen2_vl", "qwen2_audio"])
+def test_models_for_more_than_text_are_built(zoo, name):
+    """Those that have no class for text alone are loaded as the trainer loads them."""
+    found = zoo(name, target_modules=["q_proj"])
+
+    assert found.problem is None
+    assert found.vocabulary == 128
+    assert {"language"} < {layer.tower for layer in found.layers}
+    assert set(found.linears) == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+@pytest.mark.parametrize("kind", ["loftq", "corda", "orthogonal", "eva", "mica"])
+def test_values_that_need_the_weights_are_no_problem_on_the_meta_device(tree, kind):
+    extra = {"loftq_config": {"loftq_bits": 4}} if kind == "loftq" else {}
+
+    assert tree(lora={"target_modules": ["q_proj"], "init_lora_weights": kind, **extra}).problem is None
 
 
 def test_a_70b_model_is_judged_by_its_config_alone(project, tree, tiny):

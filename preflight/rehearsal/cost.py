@@ -1,0 +1,54 @@
+"""What the whole run will take, from the few steps that were measured."""
+
+from typing import Any
+
+import numpy as np
+
+from preflight.rehearsal.facts import Kind, Rehearsal
+
+
+def batch_tokens(lengths: Any, size: int, *, padded: bool, seed: int = 0) -> float:
+    """Mean tokens of a micro batch of rows drawn at random, padding included.
+
+    Args:
+        lengths: Tokens of each row, a numpy array.
+        size: Rows of a micro batch.
+        padded: Whether its rows are padded to the longest.
+        seed: What they are drawn by.
+    """
+    if not padded or size == 1:
+        return float(lengths.mean() * size)
+    drawn = np.random.default_rng(seed).permutation(np.resize(lengths, max(len(lengths), size)))
+    batches = drawn[: len(drawn) // size * size].reshape(-1, size)
+    return float(batches.max(axis=1).mean() * size)
+
+
+def run_seconds(found: Rehearsal, steps: int, accumulation: int, tokens: float) -> tuple[float, float] | None:
+    """Seconds of so many optimizer steps, from and to, without evaluations; None if no step was measured.
+
+    A token of a long row costs more than one of a short row: the two batches that were measured give the range.
+
+    Args:
+        found: The rehearsal.
+        steps: Optimizer steps of the run.
+        accumulation: Micro batches of each.
+        tokens: Mean tokens of a micro batch.
+    """
+    rates = [rate for kind in ("typical", "longest") if (rate := _rate(found, kind)) is not None]  # type: ignore[arg-type]
+    whole = steps * accumulation * tokens
+    return (whole * min(rates), whole * max(rates)) if rates else None
+
+
+def _rate(found: Rehearsal, kind: Kind) -> float | None:
+    """Seconds a token, of the fastest step on that batch: others waited for something."""
+    batch = found.typical if kind == "typical" else found.longest
+    seconds = [step.seconds for step in found.steps if step.batch == kind]
+    return min(seconds) / (batch.padded * found.accumulation) if seconds else None
+
+
+def in_words(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for unit, size, limit in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
+        if seconds / size < limit:
+            return f"{seconds / size:.{1 if unit == 'h' else 0}f} {unit}"
+    return f"{seconds / 86400:.1f} days"

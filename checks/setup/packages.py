@@ -13,7 +13,7 @@ def the_installed_packages_are_versions_that_work(config: Config, evidence: Evid
     """The packages that train are installed, in versions that preflight knows.
 
     What it checks: torch, transformers, peft, trl, accelerate, tokenizers and datasets, and bitsandbytes when the
-    config quantizes, against the ranges that this release of preflight declares.
+    config quantizes or takes one of its optimizers, against the ranges that this release of preflight declares.
     Why it matters: These libraries rename settings and change defaults between releases; the config is judged by what
     is installed, and a combination nobody has tried fails late.
     How to fix: Run the pip command in the finding.
@@ -26,7 +26,7 @@ def the_installed_packages_are_versions_that_work(config: Config, evidence: Evid
     for text in metadata.requires(OWN) or ():
         wanted = Requirement(text)
         optional = wanted.marker is not None and not wanted.marker.evaluate({"extra": ""})
-        quantizer = wanted.name == "bitsandbytes" and config.quantization is not None
+        quantizer = wanted.name == "bitsandbytes" and _asks_for_bitsandbytes(config)
         if wanted.name not in BOUND or (optional and not quantizer):
             continue
         have = installed.get(wanted.name)
@@ -41,3 +41,8 @@ def the_installed_packages_are_versions_that_work(config: Config, evidence: Evid
                 )
             )
     report_findings(findings)
+
+
+def _asks_for_bitsandbytes(config: Config) -> bool:
+    optimizer = str(config.training_value("optim"))
+    return config.quantization is not None or "8bit" in optimizer or "bnb" in optimizer or optimizer.startswith("paged")

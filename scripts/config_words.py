@@ -69,6 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
         "waivers": "Findings that someone answers for, until a date.",
         "thresholds": "Limits by code and name; each check's page lists its own.",
         "rehearsal": "Whether to try a few training steps first; the gate decides if it isn't set.",
+        "max_hours": "Hours that the run may take; without it nothing is said of a long one.",
         "data_docs": "Whether to make Great Expectations' Data Docs of the data: a site in the folder `data-docs` "
         "beside the report. A browser that opens it loads styles and scripts from the web.",
     },

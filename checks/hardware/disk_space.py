@@ -1,15 +1,14 @@
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
+from preflight.cost import sizes_of
 from preflight.data.store import Split
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.machine import free_bytes
-from preflight.model.files import model_config
 from preflight.model.modules import ModuleTree
 from preflight.schedule import schedule_of
 
 GIB = 2**30
-OVERHEAD = 16 * 2**20  # tokenizer, scheduler and trainer state are a few MB
 
 
 @check(
@@ -23,32 +22,35 @@ OVERHEAD = 16 * 2**20  # tokenizer, scheduler and trainer state are a few MB
 def checkpoints_fit_on_the_disk(config: Config, train: Split, module_tree: ModuleTree, evidence: Evidence) -> None:
     """All checkpoints of the run fit on the disk.
 
-    What it checks: The number of checkpoints kept at once, and the model saved at the end, times the size of one
-    (trained weights and two optimizer moments: in float32 for an adapter, in the model's own type for full
-    fine-tuning), against the space that is free where `training.output_dir` lies, or `hardware.disk_gib` of a
-    described machine.
+    What it checks: Checkpoints that are kept at once, each of the trained weights and the optimizer's states, the model
+    saved at the end, and the merged model and GGUF file if `deployment` plans them, against the space that is free
+    where `training.output_dir` lies, or `hardware.disk_gib` of a described machine.
     Why it matters: A full disk ends the run while it saves, often with the last good checkpoint half written.
     How to fix: Set `training.save_total_limit`, save less often, or write to a larger disk.
     Evidence: Adam keeps two moments a parameter (Kingma and Ba 2015); the checklist's 1-5 GB a save is what adapters of
-    7B to 70B models come to.
+    7B to 70B models come to. modelscope/ms-swift#6392, mlfoundations/open_lm#154.
     """
     described = config.hardware.disk_gib
     if described is None and not config.hardware.is_local:
         not_applicable("hardware describes another machine and says nothing of its disk; set hardware.disk_gib")
     schedule = schedule_of(config, len(train.dataset))
-    each = module_tree.trainable * bytes_per_parameter(config) + OVERHEAD
-    needed = (schedule.checkpoints + 1) * each
+    sizes = sizes_of(config, module_tree.parameters, module_tree.trainable)
+    each, after = sizes.checkpoint, sizes.weights + sizes.merged + sizes.exported
+    needed = schedule.checkpoints * each + after
     free = int(described * GIB) if described else free_bytes(config.output_dir)
     evidence(
         f"{needed / GIB:.1f} GiB for {counted(schedule.checkpoints, 'checkpoint')}, {free / GIB:.0f} GiB free",
         needed_bytes=needed,
         free_bytes=free,
         checkpoints=schedule.checkpoints,
+        checkpoint_bytes=each,
+        merged_bytes=sizes.merged,
+        exported_bytes=sizes.exported,
     )
     if needed <= free:
         return
     # Of a limit, one more is written before the oldest goes; then comes the model itself.
-    affordable = free // each - 2
+    affordable = (free - after) // each - 1
     elsewhere = f"free {needed / GIB:.2g} GiB, or write to a larger disk"
     report_findings(
         [
@@ -64,13 +66,3 @@ def checkpoints_fit_on_the_disk(config: Config, train: Split, module_tree: Modul
             )
         ]
     )
-
-
-def bytes_per_parameter(config: Config) -> int:
-    """What one trained parameter takes in a checkpoint: itself, and two moments of the same type beside it."""
-    dtype = config.model.dtype
-    if dtype == "auto":
-        settings = model_config(config)
-        dtype = settings.get("dtype") or settings.get("torch_dtype") or "float32"
-    width = 2 if config.lora is None and dtype in ("bfloat16", "float16") else 4  # peft keeps adapters in float32
-    return width if config.training_value("save_only_model") else 3 * width

@@ -186,6 +186,7 @@ class Gate(SectionModel):
     waivers: list[Waiver] = []
     thresholds: dict[Code, dict[str, Scalar | list[Scalar]]] = {}
     rehearsal: bool | None = None
+    max_hours: Annotated[float, Field(gt=0)] | None = None
     data_docs: bool = False
 
 

@@ -22,8 +22,8 @@ def the_run_is_as_long_as_it_may_be(  # noqa: PLR0917 - everything decides it
     """The run ends within `gate.max_hours`, if that is set; how long it takes is shown in any case.
 
     What it checks: Operations a token (four times the parameters for an adapter, two more for full fine-tuning, two
-    more with gradient checkpointing) times tokens, over 20 to 60 % of the card's TFLOP/s; DoRA times 1.2 to 2. A rehearsal
-    measures what this can only bound.
+    more with gradient checkpointing) times tokens, over 20 to 60 % of the card's TFLOP/s; DoRA times 1.2 to 2. A
+    rehearsal measures what this can only bound.
     Why it matters: A run that outlasts its slot in the queue is killed, and what was spent on it is lost.
     How to fix: Train for fewer epochs, pack rows, use more cards, or raise `gate.max_hours`.
     Evidence: published speeds came to 28-50 % of the datasheet on an A100, 56-84 % on an RTX 4090, 22-40 % on an RTX

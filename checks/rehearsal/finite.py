@@ -21,8 +21,8 @@ def losses_and_gradients_are_finite(config: Config, rehearsal: Rehearsal, eviden
     hours; huggingface/transformers#10956 is bf16 weights in fp16; NVIDIA-NeMo/Automodel#3796 a batch without a label.
     """
     taken = [step for step in rehearsal.steps if not step.skipped]
-    losses = [rehearsal.reached(rehearsal.before), *(step.loss for step in taken)]
-    losses += [loss for loss in (rehearsal.after, rehearsal.evaluation) if loss is not None]
+    losses = [rehearsal.reached(rehearsal.fresh), *(step.loss for step in taken)]
+    losses += [loss for loss in (rehearsal.trained, rehearsal.evaluation) if loss is not None]
     broken = rehearsal.parameters.not_finite if rehearsal.parameters else []
     bad = [loss for loss in losses if not math.isfinite(loss)]
     tensors = f", {counted(rehearsal.parameters.trained, 'tensor')}" if rehearsal.parameters else ""

@@ -78,7 +78,9 @@ def judge(fresh: float, base: float | None, chance: float, limits: Any, *, text:
             Finding(f"the first loss is almost zero: {fresh:.3f}", where, f"{fresh:.3f}", f"{low} or more", why, fix)
         ]
     if fresh > limits.max_of_chance * chance:
-        why = "The model knows no more about this text than one that guesses: its weights were not loaded, or its tokenizer is another's."
+        why = (
+            "The model knows no more than one that guesses: its weights were not loaded, or its tokenizer is another's."
+        )
         fix = "Check model.name_or_path and model.tokenizer: weights and tokenizer must come from the same model."
         high = f"below {limits.max_of_chance * chance:.1f}; guessing is {chance:.1f}"
         return [Finding(f"the first loss is that of guessing: {fresh:.2f}", where, f"{fresh:.2f}", high, why, fix)]

@@ -18,15 +18,15 @@ from preflight.rehearsal import Rehearsal
 def the_loss_of_a_repeated_batch_falls(config: Config, rehearsal: Rehearsal, evidence: Evidence, limits: Any) -> None:
     """The loss of a batch that is trained on again and again falls.
 
-    What it checks: The trainer's own loss on the batch of median length, without dropout, before the first step and
-    after the last of the rehearsal, which trains on it three times at the full learning rate. With 16 bits it may seem
-    to rise by half a percent. A loss that is almost zero from the start is not judged.
+    What it checks: The mean loss of a supervised token of the batch of median length, without dropout, before the first
+    step and after the last of the rehearsal, which trains on it three times at the full learning rate. With 16 bits it
+    may seem to rise by half a percent. A loss that is almost zero from the start is not judged.
     Why it matters: A run that can't learn one batch by heart can't learn anything: what is trained doesn't reach the
     output, or the rate is so high that each step overshoots.
     How to fix: Lower `training.learning_rate` by 2-10x if the loss rises; see RUN-204, RUN-209 and RUN-210 if it stays.
     Evidence: huggingface/peft#793 and tloen/alpaca-lora#357 trained adapters that did nothing.
     """
-    before, after = rehearsal.reached(rehearsal.before), rehearsal.reached(rehearsal.after)
+    before, after = rehearsal.reached(rehearsal.fresh), rehearsal.reached(rehearsal.trained)
     evidence(f"{before:.3f} to {after:.3f} in {len(rehearsal.steps)} steps", before=str(before), after=str(after))
     if not math.isfinite(before):
         not_applicable("the first loss is not a number; see RUN-204")

@@ -41,7 +41,8 @@ def gradients_reach_every_adapter_matrix(config: Config, rehearsal: Rehearsal, e
                     observed=f"none in {counted(len(rehearsal.steps), 'step')}",
                     expected="a gradient in each",
                     why="These parts of the adapter never learn.",
-                    fix=f"Leave them out: add a pattern for them to lora.exclude_modules (they end in {', '.join(modules)}).",
+                    fix=f"Name modules that the data passes through, or leave these out with lora.exclude_modules: "
+                    f"[{', '.join(modules)}].",
                 )
             ]
         )

@@ -42,7 +42,7 @@ def a_padded_row_is_what_it_is_alone(config: Config, rehearsal: Rehearsal, evide
                     observed=f"log-probabilities differ by {difference:.3g} on average",
                     expected=f"{limit} or less",
                     why="Short rows are trained on what padding makes of them.",
-                    fix="Set model.attn_implementation: eager, and see whether it goes; or upgrade torch and transformers.",
+                    fix="Set model.attn_implementation: eager; if that helps, upgrade torch and transformers.",
                 )
             ]
         )

@@ -28,6 +28,7 @@ def a_saved_checkpoint_is_the_trained_model(
     Why it matters: What was trained and is not in the file is lost, and a run that is resumed goes on from something
     else.
     How to fix: Add what is trained beside the adapter to `lora.modules_to_save`; don't train what peft doesn't save.
+    With `lora.init_lora_weights: pissa_niter_4` what is taken out of the base is another each time: set `pissa`.
     Evidence: huggingface/peft#793: the adapter that was loaded did nothing. Thresholds: in float32 the same weights
     give the same numbers; 16 bits round at about 0.01.
     """
@@ -55,7 +56,17 @@ def a_saved_checkpoint_is_the_trained_model(
                 why="All of what was learned is lost with the process."
                 if lost > 0.9
                 else f"About {lost:.0%} of what was learned is lost with the process.",
-                fix="Name what is trained beside the adapter in lora.modules_to_save, or remove what trains it.",
+                fix=fix(config),
             )
         ]
     )
+
+
+def fix(config: Config) -> str:
+    """What to do about it."""
+    start = config.lora and config.lora.get("init_lora_weights")
+    if isinstance(start, str) and start != "gaussian":
+        # They take a part out of the base weights and put it into the adapter. What a random method took out the first
+        # time it does not take out again when the adapter is loaded.
+        return f"Set lora.init_lora_weights: {'pissa' if start.startswith('pissa_') else 'true'}."
+    return "Name what is trained beside the adapter in lora.modules_to_save, or remove what trains it."

@@ -43,6 +43,10 @@ def the_run_starts_and_survives_its_longest_batch(config: Config, rehearsal: Reh
                 f"{failure.message} while {rehearsal.phase}; set gate.rehearsal: false, or use a faster machine"
             )
         not_applicable(f"{failure.message} while {rehearsal.phase}; set gate.rehearsal: true to give it an hour")
+    if failure.kind == "memory" and config.training_value("auto_find_batch_size"):
+        not_applicable(
+            f"memory runs out while {rehearsal.phase}, and training.auto_find_batch_size makes batches smaller"
+        )
     if failure.kind == "memory" or (failure.kind == "killed" and failure.message == "SIGKILL"):
         report_findings([out_of_memory(config, rehearsal)])
     log = config.artefacts("preflight") / "rehearsal.log"
@@ -64,9 +68,8 @@ def the_run_starts_and_survives_its_longest_batch(config: Config, rehearsal: Reh
 
 def out_of_memory(config: Config, rehearsal: Rehearsal) -> Finding:
     """The finding of a rehearsal that ran out of memory, or that the kernel killed, which is the same."""
-    size, accumulation = (
-        config.training_value(f"{name}") for name in ("per_device_train_batch_size", "gradient_accumulation_steps")
-    )
+    size = config.training_value("per_device_train_batch_size")
+    accumulation = config.training_value("gradient_accumulation_steps")
     longest, failure = rehearsal.longest, rehearsal.failure
     ways = []
     if size > 1:

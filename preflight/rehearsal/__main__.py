@@ -11,4 +11,4 @@ if __name__ == "__main__":
 
     first_to_go()
     job, facts = map(Path, sys.argv[1:])
-    play(json.loads(job.read_text(encoding="utf-8")), facts)
+    play(json.loads(job.read_text(encoding="utf-8")), facts, job.parent)

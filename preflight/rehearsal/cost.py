@@ -1,6 +1,6 @@
 """What the whole run will take, from the few steps that were measured."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def run_seconds(found: Rehearsal, steps: int, accumulation: int, tokens: float) 
         accumulation: Micro batches of each.
         tokens: Mean tokens of a micro batch.
     """
-    rates = [rate for kind in ("typical", "longest") if (rate := _rate(found, kind)) is not None]  # type: ignore[arg-type]
+    rates = [rate for kind in get_args(Kind) if (rate := _rate(found, kind)) is not None]
     whole = steps * accumulation * tokens
     return (whole * min(rates), whole * max(rates)) if rates else None
 

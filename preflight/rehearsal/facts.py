@@ -4,8 +4,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
 
 from preflight.findings import not_applicable
 
@@ -134,9 +137,8 @@ class Rehearsal:
         failure: Why it ended there; None if it came to its end.
         accumulation: Micro batches of each of its steps.
         base: The base model's mean loss a supervised token, on the typical batch.
-        fresh: The same with the adapter attached and not yet trained.
-        before: The trainer's own loss on the typical batch, without dropout, before the first step.
-        after: The same after the last.
+        fresh: The same as the trainer has built the model, before the first step.
+        trained: The same after the last.
         padding: Mean difference of log-probabilities of a row alone and beside a longer one; None if nothing is padded.
         summed: Relative difference of the gradients of two rows at once and of one after the other, accumulated; None
             if the run doesn't accumulate.
@@ -158,8 +160,7 @@ class Rehearsal:
     accumulation: int = 1
     base: float | None = None
     fresh: float | None = None
-    before: float | None = None
-    after: float | None = None
+    trained: float | None = None
     padding: float | None = None
     summed: float | None = None
     steps: list[Step] = field(default_factory=list)
@@ -173,8 +174,10 @@ class Rehearsal:
         """A fact of this rehearsal.
 
         Raises:
-            NotApplicable: it ended before that.
+            NotApplicable: it ended before that, or couldn't measure it.
         """
+        if fact is None and self.phase == "done":
+            not_applicable("it could not be measured; rehearsal.log beside the report says why")
         if fact is None:
             not_applicable(f"the rehearsal ended before that, while {self.phase}; see RUN-200")
         return fact
@@ -182,12 +185,15 @@ class Rehearsal:
 
 def read(path: Path) -> Rehearsal | None:
     """What was written there; None if nothing was, or by another version."""
-    from pydantic import TypeAdapter, ValidationError
-
     try:
-        return TypeAdapter(Rehearsal).validate_python(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError):
+        return _shape().validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):  # pydantic's ValidationError is one
         return None
+
+
+@cache
+def _shape() -> TypeAdapter[Rehearsal]:
+    return TypeAdapter(Rehearsal)
 
 
 def write(facts: Mapping[str, Any], path: Path) -> None:

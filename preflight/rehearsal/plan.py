@@ -130,12 +130,11 @@ def estimate(config: Config, rows: Rows, parameters: int, precision: Precision, 
     micro = min(config.training_value("gradient_accumulation_steps"), 2)
     passes = 4 if config.training_value("gradient_checkpointing") else 3  # backward takes two, recomputing one more
     steps = (3 * typical + longest) * micro * passes
-    looks = 8 * typical + longest * len(rows.held_out) / len(rows.longest.rows)
+    looks = 6 * typical + longest * len(rows.held_out) / len(rows.longest.rows)
     speed = CARD if on_card else CORE * machine.cores()
-    # Without a card, TRL's default of bf16 is off.
-    if not on_card and (precision.weights == "bfloat16" or config.training.get("bf16")) and not _has_bf16():
+    if not on_card and "bfloat16" in (precision.weights, precision.amp) and not _has_bf16():
         speed /= WITHOUT_BF16
-    return START + (steps + looks) * 2 * parameters / speed
+    return float(START + (steps + looks) * 2 * parameters / speed)
 
 
 def _used(config: Config, target: Target) -> Sequence[Any]:

@@ -3,16 +3,17 @@
 import gc
 import itertools
 import resource
-import shutil
-import tempfile
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from accelerate.utils.memory import should_reduce_batch_size
 from transformers import TrainerCallback
 
 from preflight import machine
@@ -21,13 +22,14 @@ from preflight.data import store
 from preflight.model import build
 from preflight.rehearsal import score
 from preflight.rehearsal.facts import Checkpoint, Kind, Memory, write
+from preflight.rehearsal.score import Row
 from preflight.rehearsal.watch import Watch
 
-# The longest batch comes second: by then the optimizer's state is there, and takes its share of memory. By the third
-# step gradients have reached the A matrices too, for B is zero before the first.
-PLAN: list[Kind] = ["typical", "longest", "typical", "typical"]
-SCALING = 8  # more of them in fp16, whose loss scaler skips steps until it has found its scale
-# What a rehearsal does otherwise than the run: no warm-up, nothing sent anywhere, one evaluation, one checkpoint.
+# The longest batch comes second: by then the optimizer's state is there, and takes its share of memory. Gradients reach
+# the A matrices from the second step on, for B is zero before the first.
+PLAN: Sequence[Kind] = ("typical", "longest", "typical", "typical")
+SCALING: Sequence[Kind] = ("typical",) * 8  # more of them in fp16, whose loss scaler skips steps until it has its scale
+# What a rehearsal does otherwise than the run: no warm-up, nothing sent anywhere, one checkpoint.
 OTHERWISE: Mapping[str, Any] = {
     "num_train_epochs": 1,
     "lr_scheduler_type": "constant",
@@ -41,7 +43,6 @@ OTHERWISE: Mapping[str, Any] = {
     "eval_strategy": "no",
     "eval_on_start": False,
     "load_best_model_at_end": False,
-    "resume_from_checkpoint": None,
     "report_to": "none",
     "push_to_hub": False,
     "auto_find_batch_size": False,
@@ -55,197 +56,181 @@ OTHERWISE: Mapping[str, Any] = {
 }
 
 
-class Play:
-    """One rehearsal: what it was asked to do, and what is known so far."""
+OPTIMIZER = "optimizer.pt"
+T = TypeVar("T")
 
-    def __init__(self, job: Mapping[str, Any], path: Path) -> None:
-        """Make one.
 
-        Args:
-            job: What `plan.job` made.
-            path: Where the facts go.
-        """
+class Notes:
+    """The facts so far, on disk after each change: this process may be killed at any time."""
+
+    def __init__(self, facts: Mapping[str, Any], path: Path) -> None:
+        self.facts = dict(facts)
         self.path = path
         self.began = time.perf_counter()
-        self.facts: dict[str, Any] = dict(job["facts"])
-        self.config = load_config(Path(job["config"])).with_artefacts(job["artefacts"])
-        self.data = store.open_prepared(Path(job["prepared"]))
-        self.short: int | None = job["short"]
-        self.held_out: list[int] = job["held_out"]
 
     def note(self, **facts: Any) -> None:
-        """Write down what is known: this process may be killed at any time."""
+        """Write down what is known."""
         self.facts |= facts | {"seconds": round(time.perf_counter() - self.began, 2)}
         write(self.facts, self.path)
 
     def at(self, phase: str) -> None:
+        """Write down what is being done."""
         self.note(phase=phase)
 
-    def fail(self, kind: str, error: BaseException) -> None:
-        self.note(failure={"kind": kind, "message": build.short(error)})
+    def look(self, phase: str, at: Callable[..., T], *arguments: Any) -> T | None:
+        """Look at something that the run itself does not look at: where that fails, the run may well not.
 
-    def rows(self, name: str) -> list[dict[str, Any]]:
-        """The prepared rows of a batch."""
-        fed = self.data.train.dataset.with_format(None)
-        return [fed[row] for row in self.facts[name]["rows"]]
+        Raises:
+            AdapterError: what was saved does not load.
+        """
+        self.at(phase)
+        try:
+            return at(*arguments)
+        except build.AdapterError:
+            raise
+        except Exception:
+            traceback.print_exc()
+            return None
 
 
-def play(job: Mapping[str, Any], path: Path) -> None:
-    """Rehearse, and write down the facts.
+def play(job: Mapping[str, Any], path: Path, folder: Path) -> None:
+    """Rehearse, and write down the facts, the failure among them.
 
     Args:
-        job: What `plan.job` made.
+        job: What `supervise` asks for: facts to start from, config, artefacts, prepared, short, held_out.
         path: Where the facts go.
+        folder: Where the checkpoint goes.
     """
-    this = Play(job, path)
-    folder = Path(tempfile.mkdtemp(prefix=".rehearsal-", dir=path.parent))
+    notes = Notes(job["facts"], path)
     try:
-        _rehearse(this, folder)
-        this.note(phase="done")
-    except torch.OutOfMemoryError as error:
-        this.fail("memory", error)
-    except MemoryError as error:
-        this.fail("memory", error)
-    except RuntimeError as error:
-        from accelerate.utils.memory import should_reduce_batch_size
-
-        this.fail("memory" if should_reduce_batch_size(error) else "error", error)
-        raise
+        _rehearse(job, notes, folder)
+        notes.at("done")
     except Exception as error:
-        this.fail("error", error)
+        short_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(error)
+        notes.note(failure={"kind": "memory" if short_of_memory else "error", "message": build.short(error)})
         raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _rehearse(this: Play, folder: Path) -> None:
-    config = this.config
-    this.at("loading the model")
-    arguments = settings(config, folder)
-    plan = [*PLAN, *["typical"] * (arguments.max_steps - len(PLAN))]
-    fed = this.data.train.dataset
-    batches = [this.facts[kind]["rows"] for kind in plan for _ in range(arguments.gradient_accumulation_steps)]
-    rows = fed.select(list(itertools.chain.from_iterable(batches)))
-    evaluated = this.data.validation.dataset.select(this.held_out) if this.held_out and this.data.validation else None
-    trainer = build.make_trainer(config, arguments, rows, evaluated)
-    watch = Watch(trainer, plan, this.at)
-    trainer.add_callback(Before(this, trainer))
+def _rehearse(job: Mapping[str, Any], notes: Notes, folder: Path) -> None:
+    notes.at("loading the model")
+    config = load_config(Path(job["config"])).with_artefacts(job["artefacts"])
+    data = store.open_prepared(Path(job["prepared"]))
+    fed = data.train.dataset
+    plan = [*PLAN, *(SCALING if config.training_value("fp16") else ())]
+    arguments = settings(config, folder, len(plan))
+    batches = [notes.facts[kind]["rows"] for kind in plan for _ in range(arguments.gradient_accumulation_steps)]
+    held_out = data.validation.dataset.select(job["held_out"]) if data.validation and job["held_out"] else None
+    trainer = build.make_trainer(config, arguments, fed.select(list(itertools.chain(*batches))), held_out)
+    typical = [fed[row] for row in notes.facts["typical"]["rows"]]
+    watch = Watch(trainer, plan, notes.at)
+    trainer.add_callback(Before(trainer, notes, typical, None if job["short"] is None else fed[job["short"]]))
     trainer.add_callback(watch)
-    this.at("preparing the first step")
+
+    notes.at("preparing the first step")
     trainer.train()
-    typical = this.rows("typical")
-    this.note(
+    notes.note(
         steps=[asdict(step) for step in watch.steps],
+        accumulation=arguments.gradient_accumulation_steps,
         parameters=asdict(watch.parameters()),
         memory=asdict(peak_memory()),
-        after=loss_of(trainer, typical),
     )
-    if evaluated is not None:
-        this.at("evaluating")
-        this.note(evaluation=trainer.evaluate()["eval_loss"])
+    if held_out is not None:
+        notes.at("evaluating")
+        notes.note(evaluation=trainer.evaluate()["eval_loss"])
 
-    this.at("looking at the checkpoint")
+    notes.at("loading the optimizer's state")
     saved = folder / f"checkpoint-{trainer.state.global_step}"
-    optimizer = saved / "optimizer.pt"
-    if optimizer.is_file():
-        trainer.optimizer.load_state_dict(torch.load(optimizer, map_location="cpu", weights_only=True))
-    trained = score.log_probabilities(trainer.model, typical, arguments)
+    if (saved / OPTIMIZER).is_file():
+        trainer.optimizer.load_state_dict(torch.load(saved / OPTIMIZER, map_location="cpu", weights_only=True))
+    scored = partial(score.log_probabilities, rows=typical, arguments=arguments)
+    trained = notes.look("measuring the last loss", scored, trainer.model)
+    if trained is None:
+        return
+    notes.note(trained=float(-trained.mean()))
     device = trainer.model.device
-    placed = trainer.place_model_on_device
     trainer.accelerator.free_memory()
-    for callback in (Before, Watch):
-        trainer.remove_callback(callback)
     del trainer, watch
     release()
+    notes.note(**notes.look("loading the checkpoint", _reloaded, config, saved, device, trained, scored) or {})
 
-    this.at("loading the base model again")
-    base = build.load_base(config)
-    if placed and not getattr(base, "is_quantized", False):
-        base = base.to(device)
-    alone = score.log_probabilities(base, typical, arguments)
-    this.note(base=float(-alone.mean()))
-    this.at("loading the checkpoint")
+
+def _reloaded(
+    config: Config, saved: Path, device: Any, trained: torch.Tensor, scored: Callable[[Any], torch.Tensor]
+) -> dict[str, Any]:
+    """The checkpoint, loaded as it will be after the run, against what was trained and its base."""
+    base = placed(build.load_base(config), device)
+    alone = scored(base)
     if config.lora is None:
         del base
         release()
-        loaded = build.load_adapter(config, saved).to(device)
+        again = scored(placed(build.load_adapter(config, saved), device))
     else:
-        loaded = build.load_adapter(config, saved, base)
-    again = score.log_probabilities(loaded, typical, arguments)
-    size = sum(file.stat().st_size for file in saved.iterdir())
-    this.note(
-        checkpoint=asdict(
-            Checkpoint(
-                size=size,
-                optimizer=optimizer.is_file(),
-                difference=score.difference(trained, again),
-                effect=score.difference(trained, alone),
-            )
-        )
+        again = scored(build.load_adapter(config, saved, base))
+    kept = Checkpoint(
+        size=sum(file.stat().st_size for file in saved.iterdir()),
+        optimizer=(saved / OPTIMIZER).is_file(),
+        difference=score.difference(trained, again),
+        effect=score.difference(trained, alone),
     )
+    return {"base": float(-alone.mean()), "checkpoint": asdict(kept)}
 
 
-def settings(config: Config, folder: Path) -> Any:
+def settings(config: Config, folder: Path, steps: int) -> Any:
     """The run's effective `SFTConfig`, for a few steps.
 
     Raises:
         build.BuildError: TRL refuses the run's settings on this machine.
     """
-    steps = len(PLAN) + (SCALING if config.training_value("fp16") else 0)
-    more = {
-        "output_dir": str(folder),
-        "max_steps": steps,
-        "save_steps": steps,
-        # The second micro batch of a step finds the gradients of the first in memory.
-        "gradient_accumulation_steps": min(config.training_value("gradient_accumulation_steps"), 2),
-    }
-    build.training_arguments(config)  # as they are
-    return build.training_arguments(config, {**OTHERWISE, **more})
+    build.training_arguments(config)  # as they are: what is refused must not be among what is replaced
+    # The second micro batch of a step finds the gradients of the first in memory.
+    micro = min(config.training_value("gradient_accumulation_steps"), 2)
+    few = {"output_dir": str(folder), "max_steps": steps, "save_steps": steps, "gradient_accumulation_steps": micro}
+    return build.training_arguments(config, {**OTHERWISE, **few})
 
 
 class Before(TrainerCallback):  # type: ignore[misc]
-    """Looks at the model once it is prepared and before it is trained."""
+    """Looks at the model once the trainer has prepared it, before the first step."""
 
-    def __init__(self, this: Play, trainer: Any) -> None:
-        self.this = this
+    def __init__(self, trainer: Any, notes: Notes, typical: Sequence[Row], short: Any) -> None:
         self.trainer = trainer
+        self.notes = notes
+        self.typical = typical
+        self.short = short
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        this, trainer = self.this, self.trainer
-        typical = this.rows("typical")
-        this.at("measuring the first loss")
-        fresh = score.log_probabilities(trainer.model, typical, args)
-        this.note(fresh=float(-fresh.mean()), before=loss_of(trainer, typical), device=str(args.device), half=half(trainer))
-        if this.short is None:
-            return
-        short = this.data.train.dataset.with_format(None)[this.short]
-        pair = [typical[0], short]
-        this.at("comparing a padded row with the same alone")
-        this.note(padding=score.beside(trainer.model, short, trainer.data_collator(pair), args))
-        if args.gradient_accumulation_steps > 1 and this.config.lora is not None and not trainer.aux_loss_enabled:
-            this.at("comparing accumulated gradients")
-            this.note(summed=accumulated(trainer, pair))
+        self.notes.note(device=str(args.device), half=in_half(self.trainer))
+        self.notes.look("measuring the first loss", self.first_loss)
+        if self.short is not None and args.per_device_train_batch_size > 1:
+            self.notes.look("comparing a padded row with the same alone", self.padding)
+        # A mixture's balancing loss is a mean over a micro batch, and all gradients twice are too much without adapter.
+        adapter = hasattr(self.trainer.model, "peft_config") and not self.trainer.aux_loss_enabled
+        if self.short is not None and args.gradient_accumulation_steps > 1 and adapter:
+            self.notes.look("comparing accumulated gradients", self.accumulation)
+        release()
+
+    def first_loss(self) -> None:
+        found = score.log_probabilities(self.trainer.model, self.typical, self.trainer.args)
+        self.notes.note(fresh=float(-found.mean()))
+
+    def padding(self) -> None:
+        batch = self.trainer.data_collator([self.typical[0], self.short])
+        self.notes.note(padding=score.beside(self.trainer.model, self.short, batch, self.trainer.args))
+
+    def accumulation(self) -> None:
+        self.notes.note(summed=accumulated(self.trainer, [self.typical[0], self.short]))
 
 
-def half(trainer: Any) -> bool:
+def in_half(trainer: Any) -> bool:
     """Whether anything is computed in 16 bits."""
     types = {parameter.dtype for parameter in trainer.model.parameters() if parameter.is_floating_point()}
-    quantized = getattr(trainer.model, "is_quantized", False)  # what it computes in, nearly always is
+    quantized = getattr(trainer.model, "is_quantized", False)  # what it computes in nearly always is
     return bool(trainer.args.bf16 or trainer.args.fp16 or quantized or types & {torch.bfloat16, torch.float16})
 
 
-def loss_of(trainer: Any, rows: list[dict[str, Any]]) -> float:
-    """The trainer's own loss on these rows, without dropout."""
-    trainer.model.eval()
-    inputs = trainer._prepare_inputs(trainer.data_collator(rows))
-    with torch.no_grad():
-        return float(trainer.compute_loss(trainer.model_wrapped, inputs))
-
-
-def accumulated(trainer: Any, rows: list[dict[str, Any]]) -> float:
+def accumulated(trainer: Any, rows: Sequence[Row]) -> float:
     """Relative difference of gradients: rows at once, and one after the other in as many micro batches."""
 
-    def gradients(batches: list[list[dict[str, Any]]]) -> torch.Tensor:
+    def gradients(batches: Sequence[Sequence[Row]]) -> torch.Tensor:
         collated = iter([trainer.data_collator(batch) for batch in batches])
         samples, items = trainer.get_batch_samples(collated, len(batches), trainer.args.device)
         trainer.current_gradient_accumulation_steps = len(samples)
@@ -255,15 +240,12 @@ def accumulated(trainer: Any, rows: list[dict[str, Any]]) -> float:
         trainer.model.zero_grad()
         return torch.cat(found)
 
-    dropouts = [module for module in trainer.model.modules() if isinstance(module, torch.nn.Dropout)]
-    shares = [module.p for module in dropouts]
-    for module in dropouts:
+    dropouts = [(module, module.p) for module in trainer.model.modules() if isinstance(module, torch.nn.Dropout)]
+    for module, _ in dropouts:
         module.p = 0.0
-    try:
-        at_once, in_turn = gradients([rows]), gradients([[row] for row in rows])
-    finally:
-        for module, share in zip(dropouts, shares, strict=True):
-            module.p = share
+    at_once, in_turn = gradients([rows]), gradients([[row] for row in rows])
+    for module, share in dropouts:
+        module.p = share
     return float((at_once - in_turn).norm() / at_once.norm().clamp(min=1e-30))
 
 
@@ -271,9 +253,20 @@ def peak_memory() -> Memory:
     """Peak memory of this process so far."""
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if torch.cuda.is_available():
-        allocated, reserved = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
-        return Memory(resident, allocated, reserved, torch.cuda.get_device_properties(0).total_memory)
+        cards = range(torch.cuda.device_count())
+        return Memory(
+            resident,
+            allocated=sum(map(torch.cuda.max_memory_allocated, cards)),
+            reserved=sum(map(torch.cuda.max_memory_reserved, cards)),
+            total=sum(torch.cuda.get_device_properties(card).total_memory for card in cards),
+        )
     return Memory(resident, None, None, machine.memory().total)
+
+
+def placed(model: Any, device: Any) -> Any:
+    """The model on the device, unless it was placed when it was loaded."""
+    stays = getattr(model, "is_quantized", False) or getattr(model, "hf_device_map", None)
+    return model if stays else model.to(device)
 
 
 def release() -> None:

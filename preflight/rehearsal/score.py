@@ -71,7 +71,7 @@ def _of_row(model: Any, ids: Sequence[int], labels: Sequence[int], places: Seque
 
 def _logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, places: Sequence[int]) -> torch.Tensor:
     """Logits that predict the tokens at these places; no others, where the model can leave them out."""
-    before = torch.tensor(places, device=model.device) - 1
+    before = torch.tensor(places) - 1
     inputs = {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device), "use_cache": False}
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" in inspect.signature(type(bare).forward).parameters:

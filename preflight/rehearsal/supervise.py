@@ -2,13 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,21 +48,31 @@ def rehearse(
         known = facts.read(path)
         if known and known.key == key and known.phase == "done":
             return known
-        start = Rehearsal(key, "", False, rows.typical, rows.longest, "starting")
-        job = {
-            "facts": asdict(start),
-            "config": str(config.path),
-            "artefacts": str(folder.parent),
-            "prepared": str(prepared.folder),
-            "short": rows.short,
-            "held_out": list(rows.held_out),
-        }
+        job = job_of(config, prepared, rows, key)
         facts.write(job["facts"], path)
-        failure = _run(job, path, environment(config), PATIENCE[bool(config.gate.rehearsal)], screen)
-        found = facts.read(path) or start
+        with _scratch(folder) as scratch:
+            order = scratch / "job.json"
+            order.write_text(json.dumps(job), encoding="utf-8")
+            failure = _run(order, path, environment(config), PATIENCE[bool(config.gate.rehearsal)], screen)
+        found = facts.read(path)
+        if found is None:
+            raise RuntimeError(f"{path} is gone, or was damaged while the rehearsal ran")
         if failure is not None and found.failure is None:
-            facts.write(asdict(found) | {"failure": asdict(failure)}, path)
-        return facts.read(path) or start
+            found = replace(found, failure=failure)
+            facts.write(asdict(found), path)
+        return found
+
+
+def job_of(config: Config, prepared: Prepared, rows: Rows, key: str) -> dict[str, Any]:
+    """What its process is to do: the facts that are known before it starts, and where everything lies."""
+    return {
+        "facts": asdict(Rehearsal(key, "", False, rows.typical, rows.longest, "starting")),
+        "config": str(config.path),
+        "artefacts": str(config.artefacts("preflight").parent),
+        "prepared": str(prepared.folder),
+        "short": rows.short,
+        "held_out": list(rows.held_out),
+    }
 
 
 def key_of(config: Config, prepared: Prepared, rows: Rows, target: Target) -> str:
@@ -91,24 +103,26 @@ def environment(config: Config) -> dict[str, str]:
     return found
 
 
-def _run(
-    job: Mapping[str, Any], path: Path, env: Mapping[str, str], patience: float, screen: IO[str] | None
-) -> Failure | None:
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder for the checkpoint, which is gone afterwards, as are those of gates that were killed."""
+    for stale in folder.glob(".rehearsal-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".rehearsal-", dir=folder, ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+def _run(order: Path, path: Path, env: Mapping[str, str], patience: float, screen: IO[str] | None) -> Failure | None:
     """Run the process to its end; None if it ended well."""
-    order = path.with_name(".rehearsal-job.json")
-    order.write_text(json.dumps(job), encoding="utf-8")
     command = [sys.executable, "-m", "preflight.rehearsal", str(order), str(path)]
     log = path.with_suffix(".log")
-    try:
-        with log.open("wb") as output, _shown(screen) as show:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(env))
-            try:
-                code = _wait(process, path, patience, show)
-            finally:  # Ctrl-C, among others
-                process.kill()
-                process.wait()
-    finally:
-        order.unlink(missing_ok=True)
+    with log.open("wb") as output, _shown(screen) as show:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(env))
+        try:
+            code = _wait(process, path, patience, show)
+        finally:  # Ctrl-C, among others
+            process.kill()
+            process.wait()
     if code is None:
         return Failure("timeout", f"it was stopped after {patience / 60:.0f} minutes")
     if code < 0:
@@ -116,7 +130,7 @@ def _run(
     return Failure("error", _last_line(log)) if code else None
 
 
-def _wait(process: subprocess.Popen[bytes], path: Path, patience: float, show: Any) -> int | None:
+def _wait(process: subprocess.Popen[bytes], path: Path, patience: float, show: Callable[[str], None]) -> int | None:
     """Its exit code; None if it has none after so many seconds."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
@@ -129,7 +143,7 @@ def _wait(process: subprocess.Popen[bytes], path: Path, patience: float, show: A
 
 
 @contextmanager
-def _shown(screen: IO[str] | None) -> Any:
+def _shown(screen: IO[str] | None) -> Iterator[Callable[[str], None]]:
     """A line on the terminal that is written over; nothing if there is no terminal."""
     from tqdm import tqdm
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         steps: The steps so far.
     """
 
-    def __init__(self, trainer: Any, plan: list[Kind], at: Callable[[str], None]) -> None:
+    def __init__(self, trainer: Any, plan: Sequence[Kind], at: Callable[[str], None]) -> None:
         """Watch a trainer.
 
         Args:
@@ -41,6 +41,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.first = dict(prints(self.trainer.model))
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         number = state.global_step
@@ -95,7 +97,7 @@ def prints(model: torch.nn.Module) -> Iterator[tuple[str, int]]:
         if not parameter.is_meta:  # offloaded
             values = parameter.detach().contiguous().view(-1)
             whole = values.view(AS_INTEGERS[values.element_size()])
-            yield name, sum(int(part.sum(dtype=torch.int64)) for part in whole.split(AT_ONCE))
+            yield name, sum(int(part.sum(dtype=torch.int64)) for part in torch.split(whole, AT_ONCE))
 
 
 def now() -> float:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .job import Job
-from .ledger import ACTIVATIONS, ADAPTERS, GRADIENTS, LOGITS, OPTIMIZER, QUANTIZATION, WEIGHTS
+from .parts import ACTIVATIONS, ADAPTERS, GRADIENTS, LOGITS, OPTIMIZER, QUANTIZATION, WEIGHTS
 
 WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2}
 LAYER = 34  # bytes a token and hidden unit that one layer of a transformer keeps in 16 bits (Korthikanti et al. 2022)

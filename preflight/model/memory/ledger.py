@@ -7,16 +7,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-WEIGHTS, QUANTIZATION, ADAPTERS, GRADIENTS, OPTIMIZER, ACTIVATIONS, LOGITS = (
-    "weights",
-    "quantization",
-    "adapters",
-    "gradients",
-    "optimizer",
-    "activations",
-    "logits and loss",
-)
-KINDS = (WEIGHTS, QUANTIZATION, ADAPTERS, GRADIENTS, OPTIMIZER, ACTIVATIONS, LOGITS)
+from .parts import ACTIVATIONS, LOGITS
 
 
 class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from preflight.strategy import Strategy
 
-from .ledger import ADAPTERS, GRADIENTS, OPTIMIZER, QUANTIZATION, WEIGHTS
+from .parts import ADAPTERS, GRADIENTS, OPTIMIZER, QUANTIZATION, WEIGHTS
 
 # What is divided between the processes. The layer that is at work is gathered whole, with the next one on its way
 # (FSDP and ZeRO-3 prefetch), which `gathered` adds.

@@ -14,7 +14,8 @@ from torch.nn import functional
 from transformers import masking_utils
 
 from .job import Job
-from .ledger import LOGITS, Ledger
+from .ledger import Ledger
+from .parts import LOGITS
 
 
 def _dropout(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:

@@ -30,7 +30,7 @@ def trace(job: Job) -> Trace:
     """Trace a job."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    from . import fake, step
+    from . import fake, parts, step
     from . import ledger as books
 
     model: Any = fake.build_model(job)
@@ -40,15 +40,15 @@ def trace(job: Job) -> Trace:
     fakes = FakeTensorMode(allow_non_fake_inputs=True)
     ledger.begin("load")
     with fakes, ledger:
-        with step.booked(ledger, books.WEIGHTS):
+        with step.booked(ledger, parts.WEIGHTS):
             fake.materialise(model, job)
         for module in model.modules():
             if type(module).__name__ in ("Linear4bit", "Linear8bitLt"):
                 for tensor in statistics(module):
-                    ledger.see(tensor, books.QUANTIZATION)
+                    ledger.see(tensor, parts.QUANTIZATION)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         for parameter in trained if job.adapter is not None else ():
-            ledger.see(parameter, books.ADAPTERS)
+            ledger.see(parameter, parts.ADAPTERS)
         if job.checkpointing != "none":
             model.gradient_checkpointing_enable({"use_reentrant": job.checkpointing == "reentrant"})
             if job.adapter is not None:
@@ -60,19 +60,19 @@ def trace(job: Job) -> Trace:
                 step.one_pass(model, job, ledger)
                 for parameter in trained:
                     if parameter.grad is not None:
-                        ledger.see(parameter.grad, books.GRADIENTS)
+                        ledger.see(parameter.grad, parts.GRADIENTS)
             ledger.begin("optimizer")
-            with step.booked(ledger, books.OPTIMIZER):
+            with step.booked(ledger, parts.OPTIMIZER):
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
     paged = page_out(ledger, optimizer) if job.optimizer.startswith("paged") else 0
     usage = replay(ledger.events, ledger.sizes, ledger.phases)
-    parts = dict.fromkeys(books.KINDS, 0)
+    found = dict.fromkeys(parts.KINDS, 0)
     for event in ledger.events[: usage.moment + 1]:
         number = event if event >= 0 else ~event
         size = -(-ledger.sizes[number] // 512) * 512
-        parts[ledger.kinds[number]] += size if event >= 0 else -size
-    return Trace(usage.allocated, usage.reserved, parts, paged, usage.phases)
+        found[ledger.kinds[number]] += size if event >= 0 else -size
+    return Trace(usage.allocated, usage.reserved, found, paged, usage.phases)
 
 
 def page_out(ledger: Any, optimizer: Any) -> int:

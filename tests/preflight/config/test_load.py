@@ -42,7 +42,7 @@ def test_every_error_at_once(write: Callable[[str], Path]) -> None:
         "  warmup_ratio: 3\n"
         "  lora_alpha: 3\n"
         "gate: {waivers: [{code: DATA-7, reason: '  ', by: me, expires: soon}], severity: {DATA-101: fatal}}\n"
-        "deployment: {merge: true}\n"
+        "deployment: {joined: true}\n"
     )
 
     with pytest.raises(ConfigError) as caught:
@@ -75,7 +75,7 @@ def test_every_error_at_once(write: Callable[[str], Path]) -> None:
         "12:33: gate.waivers[0].reason: is empty",
         "12:55: gate.waivers[0].expires: expected a date such as 2027-01-31, got 'soon'",
         "12:83: gate.severity.DATA-101: expected one of required, recommended, advice, got 'fatal'",
-        "13:14: deployment.merge: unknown key. Valid keys: scenario",
+        "13:14: deployment.joined: unknown key. Valid keys: scenario, merge, engine, max_lora_rank",
     ]
 
 

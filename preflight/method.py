@@ -1,5 +1,6 @@
 """The checklist's table of methods, as data: which scenario asks for which, and why."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -78,4 +79,4 @@ TABLE = (
 
 def rslora_alpha(rank: int, scale: float = 2.0) -> int:
     """The alpha with which rsLoRA scales updates as plain LoRA does at `alpha = scale * r`: `scale * sqrt(r)`."""
-    return max(round(scale * rank**0.5), 1)
+    return max(round(scale * math.sqrt(rank)), 1)

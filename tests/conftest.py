@@ -184,6 +184,7 @@ def project(tiny: Path, tmp_path: Path) -> Project:
             "per_device_train_batch_size": 4,
             "gradient_checkpointing": False,
             "logging_steps": 1,
+            "eval_strategy": "epoch",
         },
         "gate": {"rehearsal": False},  # seconds in each of hundreds of gate runs; its own tests switch it on
     }

@@ -61,7 +61,7 @@ def cuda_is_new_enough_and_the_driver_runs_it(config: Config, target: Target, ev
     "ENV-103", "cards-usable", severity="recommended", section=2, item="VRAM available: sufficient for chosen method"
 )
 def torch_can_use_a_card_if_there_is_one(config: Config, target: Target, evidence: Evidence) -> None:
-    """torch can use a card of this machine, if the driver has one.
+    """`torch` can use a card of this machine, if the driver has one.
 
     What it checks: The cards that the driver lists against those that torch can use.
     Why it matters: A torch built without CUDA, or a wrong `CUDA_VISIBLE_DEVICES`, makes no error: the run trains on the

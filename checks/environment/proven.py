@@ -22,7 +22,7 @@ LIMIT = {"seconds": 120}
 def bitsandbytes_computes_here(
     config: Config, precision: Precision, target: Target, evidence: Evidence, limits: object
 ) -> None:
-    """bitsandbytes quantizes, multiplies and steps on this machine.
+    """`bitsandbytes` quantizes, multiplies and steps on this machine.
 
     What it checks: In a process of its own, a small layer is quantized as the config says, and goes forward and back; a
     step of the optimizer, if `training.optim` is one of bitsandbytes'. On the card, or on the CPU without one.
@@ -76,7 +76,7 @@ def bitsandbytes_computes_here(
 def flash_attention_works_if_it_is_asked_for(
     config: Config, precision: Precision, target: Target, evidence: Evidence, limits: object
 ) -> None:
-    """flash-attn computes on this card, if the config asks for it.
+    """`flash-attn` computes on this card, if the config asks for it.
 
     What it checks: `model.attn_implementation: flash_attention_2` against the card (compute capability 8.0) and, here,
     by an attention forward and back in a process of its own.

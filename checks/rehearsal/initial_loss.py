@@ -14,7 +14,14 @@ from preflight.rehearsal import Rehearsal
     severity="recommended",
     section=4,
     item="Initial loss: 2-4 for causal LM",
-    thresholds={"min": 0.05, "max_of_chance": 0.9, "text_min": 0.5, "text_max": 6.0, "max_change": 0.05},
+    thresholds={
+        "min": 0.05,
+        "max_of_chance": 0.9,
+        "text_min": 0.5,
+        "text_max": 6.0,
+        "max_change": 0.01,
+        "max_change_half": 0.05,
+    },
 )
 def the_first_loss_is_the_base_models_own(
     rehearsal: Rehearsal, train: Split, module_tree: ModuleTree, evidence: Evidence, limits: Any
@@ -59,7 +66,7 @@ def judge(fresh: float, base: float | None, chance: float, limits: Any, *, text:
         half: Whether anything is in 16 bits, where a fresh adapter may round otherwise.
     """
     where = "the batch of median length"
-    if base is not None and abs(fresh - base) > max(limits.max_change * base, 0.02 if half else 0.001):
+    if base is not None and abs(fresh - base) > (limits.max_change_half if half else limits.max_change):
         return [
             Finding(
                 f"the untrained adapter changes the model: a loss of {fresh:.3f}, where the base has {base:.3f}",

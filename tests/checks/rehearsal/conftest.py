@@ -53,7 +53,7 @@ def sound() -> Callable[..., Rehearsal]:
 
 @pytest.fixture
 def rehearsed(project) -> Callable[[], Rehearsal]:
-    """The facts of the project's rehearsal as it stands, played in this process: no seconds go into starting another."""
+    """The facts of a rehearsal of the project as it stands, in this process: starting another takes seconds."""
     from accelerate.state import AcceleratorState
 
     from preflight.config import load_config

@@ -61,7 +61,7 @@ def test_a_base_that_drifts_while_it_trains_is_found(project, model, rehearsed, 
 @pytest.mark.parametrize("start, found", [("pissa_niter_4", 1), ("pissa", 0), ("olora", 0), ("gaussian", 0)])
 def test_adapters_that_change_their_base_are_loaded_again(project, rehearsed, verdict, start, found):
     """A random method takes another part out of the base when the adapter is loaded than when it was made."""
-    project.set(lora={"init_lora_weights": start}, training={"learning_rate": 2e-3})
+    project.set(lora={"init_lora_weights": start})
     findings = verdict(RELOADS, rehearsed())
 
     assert len(findings) == found

@@ -64,6 +64,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--data", required=True, metavar="FILE", help="the training data: .jsonl, .json, .csv or .parquet"
     )
     init.add_argument("--validation", metavar="FILE", help="held-out data; without it a part of the data is held out")
+    init.add_argument("--gpu", metavar="NAME", help="the card that will train, if it isn't in this machine: 'RTX 4080'")
+    init.add_argument("--memory-gib", type=float, metavar="N", help="its memory in GiB")
+    init.add_argument("--gpus", type=_count, default=1, metavar="N", help="how many of them (1)")
     init.add_argument(
         "--output", type=Path, default=Path("config.yaml"), metavar="CONFIG", help="the file to write (config.yaml)"
     )
@@ -117,7 +120,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
         case "init":
             from preflight.init import write_config
 
-            return write_config(arguments.model, arguments.data, arguments.validation, arguments.output)
+            machine = arguments.gpu, arguments.memory_gib, arguments.gpus
+            return write_config(arguments.model, arguments.data, arguments.validation, arguments.output, machine)
         case "doctor":
             from preflight.doctor import show as show_machine
 

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from preflight.config import Config, Section, sections
 from preflight.data import readers, shapes
 from preflight.findings import NotAvailable
+from preflight.init_plan import choose_method, fitting, guess_task, with_steps
 from preflight.init_text import CONFIG, SUMMARY, fill
+from preflight.target import Target
 
 if TYPE_CHECKING:
     from preflight.model.tokenizer import Tokenizer
 
 SAMPLE = 3000  # rows that are parsed and tokenised; the others are only counted
-MINIMUM = 500  # examples that the task type in the config, instruction-following, needs
+# Examples that a task type needs, the checklist's table.
+MINIMUM = {"classification": 100, "instruction-following": 500, "qa": 500, "reasoning": 500, "code-generation": 2000}
 TASK_FIELDS = ("task_type", "task", "category", "topic")
 WINDOW_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len")
 # Attention projections by the names that families of models give them.
@@ -45,15 +48,13 @@ class Examples(NamedTuple):
     notes: list[str]
 
 
-class Method(NamedTuple):
-    """How to train here: what the weights are loaded in, whether 4-bit (QLoRA), and why, in a few words."""
-
-    dtype: str
-    quantize: bool
-    why: str
-
-
-def write_config(model: str, data: str, validation: str | None, output: Path) -> int:
+def write_config(
+    model: str,
+    data: str,
+    validation: str | None,
+    output: Path,
+    machine: tuple[str | None, float | None, int] = (None, None, 1),
+) -> int:
     """Write a config, say what was found and what to do next, and return the exit code.
 
     Args:
@@ -61,13 +62,14 @@ def write_config(model: str, data: str, validation: str | None, output: Path) ->
         data: The training data: a file or a glob.
         validation: Held-out data; without it a part of the training data is held out.
         output: The file to write. It is never overwritten.
+        machine: The card that will train, its GiB, and how many of them; this machine's own by default.
     """
     try:
         if os.path.lexists(output):
             raise InitError(f"{output} is there already and is never overwritten; give another name with --output")
         if not output.parent.is_dir():
             raise InitError(f"the folder {output.parent} does not exist")
-        facts = find_facts(model, data, validation, output.absolute().parent)
+        facts = find_facts(model, data, validation, output.absolute().parent, described(*machine))
         with output.open("x", encoding="utf-8") as stream:
             stream.write(fill(CONFIG, {**facts, "config": os.path.relpath(output)}))
     except (InitError, NotAvailable) as error:
@@ -80,7 +82,9 @@ def write_config(model: str, data: str, validation: str | None, output: Path) ->
     return 0
 
 
-def find_facts(model: str, data: str, validation: str | None, folder: Path) -> dict[str, Any]:
+def find_facts(
+    model: str, data: str, validation: str | None, folder: Path, hardware: sections.Hardware
+) -> dict[str, Any]:
     """Everything that the config and the summary say about model, data and machine.
 
     Raises:
@@ -105,8 +109,15 @@ def find_facts(model: str, data: str, validation: str | None, folder: Path) -> d
     if window and window < wanted:
         notes.append(f"more than 1 % of the rows are longer than the {window:,} tokens that the model takes")
     split = 0.05 if train.rows < 1000 else 0.1
-    if (rows := train.rows if held_out else round(train.rows * (1 - split))) < MINIMUM:
-        notes.append(f"{rows} training rows; instruction-following needs {MINIMUM}. Is task.type another one?")
+    task = guess_task(train.sample)
+    rows = train.rows if held_out else round(train.rows * (1 - split))
+    if rows < MINIMUM[task.type]:
+        notes.append(f"{rows} training rows; {task.type} needs {MINIMUM[task.type]}. Is task.type another one?")
+    targets, length = attention_of(list(tree.linears)), min(wanted, window or wanted)
+    target = target_of(hardware)
+    method = choose_method(tree.parameters, next(iter(target.gpus), None))
+    settings = files.model_config(draft)
+    method = fitting(method, target, tree.parameters, settings=settings, targets=targets, length=length)
     present = {message["role"] for example in train.sample for message in example.messages}
     return {
         "name": f"{_slug(Path(model).expanduser().absolute().name)}-{_slug(Path(data).stem)}",
@@ -121,11 +132,13 @@ def find_facts(model: str, data: str, validation: str | None, folder: Path) -> d
         "task_field": task_field(train.values),
         "template": tokenizer.template,
         "tree": tree,
-        "targets": attention_of(list(tree.linears)),
-        "method": choose_method(tree.parameters, find_gpu()),
+        "targets": targets,
+        "method": with_steps(method, rows),
+        "task": task,
+        "hardware": hardware,
         "window": window,
         "lengths": lengths,
-        "max_length": min(wanted, window or wanted),
+        "max_length": length,
         "notes": notes,
     }
 
@@ -159,7 +172,9 @@ def _count(file: Path) -> int:
     """Rows of a file, without parsing them where the format allows."""
     if file.suffix == ".jsonl":
         with file.open("rb") as lines:
-            return sum(bool(line.strip()) for line in lines)
+            first = next((line for line in lines if line.strip()), b"")
+            if not first.lstrip().startswith(b"["):  # a list, as JSON has it, under the wrong name
+                return 1 + sum(bool(line.strip()) for line in lines) if first else 0
     if file.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -206,25 +221,27 @@ def window_of(settings: dict[str, Any]) -> int | None:
     return next((place[key] for place in places for key in WINDOW_KEYS if isinstance(place.get(key), int)), None)
 
 
-def find_gpu() -> tuple[str, int, bool] | None:
-    """Name, bytes of memory and bfloat16 support of the GPU that would train here."""
-    import torch
+def described(gpu: str | None, memory_gib: float | None, count: int) -> sections.Hardware:
+    """The machine that the options `--gpu`, `--memory-gib` and `--gpus` describe; this one without them.
 
-    if not torch.cuda.is_available():
-        return None
-    card = torch.cuda.get_device_properties(0)
-    # Older cards emulate bfloat16, at a fraction of the speed.
-    return card.name, card.total_memory, torch.cuda.is_bf16_supported(including_emulation=False)
+    Raises:
+        InitError: they are half a description.
+    """
+    if gpu is None and memory_gib is None:
+        return sections.Hardware()
+    if gpu is None or not memory_gib or memory_gib <= 0:
+        raise InitError("--gpu and --memory-gib describe a card together: --gpu 'RTX 4080' --memory-gib 16")
+    return sections.Hardware(gpu=gpu, memory_gib=memory_gib, count=count)
 
 
-def choose_method(parameters: int, gpu: tuple[str, int, bool] | None, share: float = 0.6) -> Method:
-    """QLoRA if the model's weights, in 16 bits, would take more than a share of the card's memory; else LoRA."""
-    if gpu is None:
-        return Method("float32", False, "no GPU here: full precision on the CPU")
-    name, memory, bf16 = gpu
-    quantize = parameters * 2 > share * memory
-    sizes = f"{parameters * 2 / 2**30:.1f} GiB of weights in 16 bits on {memory / 2**30:.0f} GiB ({name})"
-    return Method("bfloat16" if bf16 else "float16", quantize, f"{sizes}: {'4-bit' if quantize else 'they fit'}")
+def target_of(hardware: sections.Hardware) -> Target:
+    """The machine that would train: the one that options describe, or this one."""
+    from preflight import target
+
+    if hardware.is_local:
+        gpus, _ = target.local_gpus()
+        return Target(local=True, gpus=gpus)
+    return Target(local=False, gpus=(target.described_gpu(hardware),) * (hardware.count or 1))
 
 
 def model_name(model: str, folder: Path) -> str:

@@ -29,6 +29,8 @@ held out    {{ held_out.rows | rows if held_out else "{:.0%} of the rows".format
 max_length  {{ max_length }}{{ "; the longest row has " ~ lengths[-1] ~ " tokens" if lengths }}
 adapter     {{ "QLoRA" if method.quantize else "LoRA" }} on {{ targets | join(", ") }}
 machine     {{ method.why }}
+batch       {{ method.batch }} x {{ method.accumulation }} accumulated
+task        {{ task.type }}: {{ task.why }}
 {% for note in notes %}
 note        {{ note }}
 {% endfor %}
@@ -45,7 +47,7 @@ name: {{ name | yaml }}
 task:
   # style-transfer or classification (100 rows at least), instruction-following, qa or reasoning (500),
   # domain-knowledge (1,000), code-generation (2,000)
-  type: instruction-following
+  type: {{ task.type }}  # {{ task.why }}
   complexity: standard  # or simple (r 8, q_proj and v_proj), or complex (r 64 to 128, target_modules: all-linear)
 
 model:
@@ -67,6 +69,13 @@ data:
   task_field: {{ task_field }}  # the column that names an example's task type
 {% endif %}
 
+{% if not hardware.is_local %}
+hardware:  # the machine that trains, if it isn't this one; `count` cards, one process each
+  gpu: {{ hardware.gpu | yaml }}
+  memory_gib: {{ hardware.memory_gib }}
+  count: {{ hardware.count }}
+
+{% endif %}
 lora:  # peft's LoraConfig
   r: 16
   lora_alpha: 32  # one or two times r
@@ -83,8 +92,8 @@ quantization:  # bitsandbytes' BitsAndBytesConfig; pip install 'finetune-preflig
 training:  # TRL's SFTConfig
   output_dir: {{ ("runs/" ~ name) | yaml }}
   num_train_epochs: 3
-  per_device_train_batch_size: {{ 2 if method.quantize else 4 }}
-  gradient_accumulation_steps: {{ 8 if method.quantize else 4 }}  # 16 rows an optimizer step
+  per_device_train_batch_size: {{ method.batch }}
+  gradient_accumulation_steps: {{ method.accumulation }}  # {{ method.batch * method.accumulation }} rows a step
   learning_rate: 2.0e-4  # 1e-4 to 5e-4 for an adapter
   warmup_steps: 0.03  # below 1: a share of the run
   lr_scheduler_type: cosine

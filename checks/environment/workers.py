@@ -3,6 +3,7 @@ import os
 
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
+from preflight.driver import LAUNCHER
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.strategy import Strategy
@@ -82,7 +83,8 @@ def the_launchers_environment_is_whole(config: Config, target: Target, strategy:
     ]
     here = int(launched.get("LOCAL_WORLD_SIZE", "1")) if launched.get("LOCAL_WORLD_SIZE", "1").isdigit() else 1
     findings = []
-    if missing and strategy.world > 1:
+    # The trainer asks again in a process of its own, which is told of the launcher by this alone.
+    if missing and strategy.world > 1 and LAUNCHER not in os.environ:
         findings.append(
             Finding(
                 f"the launcher's variables are not whole: {', '.join(missing)} missing",

@@ -16,7 +16,7 @@ def outcomes(run):
         (("-k", "learning-rate"), {"CFG-105"}),
         (("-k", "CFG-103 or warmup-enabled"), {"CFG-103", "CFG-106"}),
         (("-m", "preflight(code='META-001')"), {"META-001"}),
-        (("-m", "preflight(section=3) and preflight(severity='recommended')"), {"CFG-104"}),
+        (("-m", "preflight(section=4) and preflight(name='epochs')"), {"CFG-119"}),
     ],
 )
 def test_codes_names_and_metadata_select(project, arguments, codes):

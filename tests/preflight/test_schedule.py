@@ -14,7 +14,7 @@ from preflight.schedule import schedule_of
 
 @pytest.fixture
 def config(project):
-    return lambda **training: load_config(project.set(training=training).write())
+    return lambda **training: load_config(project.set(training={"eval_strategy": "no"} | training).write())
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_a_check_that_cannot_be_waived_blocks(project):
     [
         ({"severity": {"CFG-104": "required"}}, []),
         ({"thresholds": {"CFG-105": {"low": 1e-5}}}, []),
-        ({"severity": {"CFG-190": "advice"}}, ["there is no check CFG-190. Did you mean CFG-"]),
+        ({"severity": {"CFG-199": "advice"}}, ["there is no check CFG-199. Did you mean CFG-"]),
         ({"severity": {"DATA-100": "required"}}, []),
         ({"severity": {"DATA-100": "recommended"}}, ["DATA-100 can't be lowered"]),
         ({"thresholds": {"META-001": {"x": 1}}}, ["META-001 has no threshold 'x'; it has none"]),

@@ -31,7 +31,7 @@ def test_the_trainers_own_batches_are_the_prepared_rows(project):
     from preflight.data import store
     from preflight.model import build
 
-    config = load_config(project.set(training={"max_steps": 4, "seed": 7}).clear())
+    config = load_config(project.set(training={"max_steps": 4, "seed": 7, "eval_strategy": "no"}).clear())
     data = store.open_prepared(store.folder_of(config))
 
     trainer = build.make_trainer(config, build.training_arguments(config), data.train.dataset)

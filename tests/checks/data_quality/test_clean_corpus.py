@@ -6,7 +6,7 @@ from tests.clean_corpus import CORPUS
 
 CODES = [f"DATA-{number}" for number in (120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 131, 132, 133, 134)]
 # So few rows are too few, nobody has reviewed them, and the embedded model's template adds a system prompt.
-FEW = {"DATA-102", "DATA-103", "DATA-110", "DATA-113", "TOK-114"}
+FEW = {"DATA-102", "DATA-103", "DATA-110", "DATA-113", "TOK-114", "CFG-118"}
 # What is true of a shape: the embedded model's template knows no tools.
 TRUE = {"tools": {"TOK-112"}}
 

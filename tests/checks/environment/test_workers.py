@@ -3,6 +3,7 @@
 import pytest
 
 from preflight.checks.environment import workers as checks
+from preflight.driver import LAUNCHER
 from preflight.target import Gpu
 
 CARD = Gpu("Card", 2**34)
@@ -57,6 +58,19 @@ def test_a_launchers_variables_are_whole(expect, on_machine, monkeypatch, variab
     findings = expect("ENV-113", outcome)
 
     assert all(words in finding["fix"] for finding in findings)
+
+
+def test_the_trainers_second_look_knows_the_launcher(expect, on_machine, monkeypatch):
+    """Its process has no rank of its own: it must not wait for the others."""
+    for name in WHOLE:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setenv(LAUNCHER, "1")
+    monkeypatch.setattr(checks, "_has_nccl", lambda: True)
+    on_machine(gpus=(CARD,) * 2)
+
+    expect("ENV-113", "passed")
 
 
 def test_cards_need_nccl(expect, on_machine, monkeypatch):

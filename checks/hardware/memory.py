@@ -6,6 +6,7 @@ from preflight.data.store import Split
 from preflight.fixtures import Evidence
 from preflight.model.memory import Prediction, gib
 from preflight.model.memory.advice import fitting_change, largest_batch_and_length
+from preflight.model.memory.words import breakdown, others, shape
 
 SLACK = {"slack": 1.10}
 
@@ -44,7 +45,7 @@ def the_run_fits_into_memory(config: Config, memory: Prediction, train: Split, e
             Finding(
                 f"the run needs {gib(memory.least)}, and {memory.device} has {gib(memory.capacity)}",
                 where=config.where("training.per_device_train_batch_size"),
-                observed=breakdown(memory),
+                observed=breakdown(memory) + others(memory),
                 expected=f"at most {gib(memory.capacity)}",
                 why=f"It ends with an out-of-memory error at the latest when the longest rows meet ({shape(memory)}).",
                 fix=f"{fix} Or take a card with {gib(memory.likely(limits.slack))} free.",
@@ -116,17 +117,7 @@ def values(memory: Prediction, largest: tuple[int, int] | None, slack: float) ->
         "parts": dict(memory.parts),
         "batch": memory.job.batch,
         "length": memory.job.length,
+        "others": others(memory).removeprefix("; "),
         "largest_batch": largest and largest[0],
         "longest_rows": largest and largest[1],
     }
-
-
-def breakdown(memory: Prediction) -> str:
-    """What the peak is made of, largest first."""
-    parts = sorted({**memory.parts, "context": memory.context}.items(), key=lambda part: -part[1])
-    return ", ".join(f"{name} {gib(size)}" for name, size in parts if size >= 10 * 2**20)
-
-
-def shape(memory: Prediction) -> str:
-    """The batch in words."""
-    return f"{memory.job.batch} x {memory.job.length:,} tokens"

@@ -85,3 +85,19 @@ def test_on_the_cpu_the_hosts_memory_counts(project):
     assert run.outcome("HW-110") == "passed"
     assert "CPU" in str(run.check("HW-110"))
     assert run.outcome("HW-111") == "not-applicable"
+
+
+def test_other_processes_on_the_card_are_named():
+    from preflight.driver import Process
+    from preflight.model.memory import Job, Prediction
+    from preflight.model.memory.words import others
+    from preflight.strategy import Strategy
+    from preflight.target import Gpu, Target
+
+    card = Gpu("Card", 2**34, 2**30, processes=(Process(42, "python", 3 * 2**30), Process(7, None, None)))
+    job = Job(model={}, weights="bfloat16", adapter=None, batch=1, length=8)
+    found = Prediction(job, Target(local=True, gpus=(card,)), Strategy("single", 1), (0, 0), 0, 0, {})
+
+    assert others(found) == "; besides this run there are python (pid 42) 3.0 GiB on the card"
+    alone = Target(local=True, gpus=(Gpu("Card", 2**34),))
+    assert not others(Prediction(job, alone, Strategy("single", 1), (0, 0), 0, 0, {}))

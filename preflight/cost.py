@@ -1,83 +1,148 @@
-"""What a run costs besides the card's memory, by plain arithmetic: bytes on the disk, and hours."""
+"""What a run costs besides the card's memory, by plain arithmetic: bytes on the disk and on the host, and hours."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from preflight.config import Config
-from preflight.model.files import model_config
+from preflight.model import files
+from preflight.model.modules import ModuleTree
+from preflight.model.precision import Precision
+from preflight.model.trained import Trained
+from preflight.strategy import Strategy
 
-WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2}
-OVERHEAD = 16 * 2**20  # tokenizer, scheduler and trainer state are a few MB
-BLOCK = 256  # values that share a scale in bitsandbytes' 8-bit optimizers
-# Measured TFLOP/s over the datasheet's of the card, by 6N FLOP a token (4N without recomputation): A100 88 to 157 of
-# 312 (Qwen's README, GPTQ and 16 bits), RTX 4090 92 to 139 of 165 (LLaMA-Factory, torchtune), RTX 4080 22 to 39 of 97.
-USED = (0.2, 0.6)
+WIDTH: Mapping[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
+SMALL = 64 * 2**10  # settings, card, trainer and random state
+RECORD = 1024  # torch.save's own bytes for the states of one tensor
+ZERO = 12  # bytes a parameter that DeepSpeed keeps: weights and moments in float32 (deepspeedai/DeepSpeed#4025)
+GGUF = 2
+
+# States of each parameter by a part of the optimizer's name. The first that fits counts; others have Adam's two.
+STATES = {"schedule_free_sgd": 1, "sgd": 0, "lomo": 0, "lion": 1, "rmsprop": 1, "adagrad": 1, "mix": 3, "grok": 3}
+FACTORED = ("adafactor", "adalomo")  # a row and a column of each matrix
+FLOAT32 = ("bnb", "paged", "lion", "mix", "32bit")  # bitsandbytes: whatever the parameters are in
+BITS = {"8bit": 8, "4bit": 4}
+BLOCK = 256  # values that share a float32 scale; smaller ones than this many are kept in float32:
+LEAST = 4096
+
+# Measured TFLOP/s over the datasheet's, by 6N operations a token (4N without recomputation): A100 88 to 157 of 312
+# (Qwen's README, 16 and 4 bits), RTX 4090 92 to 95 of 165 (LLaMA-Factory), RTX 3090 47 of 71 (a card of 280 W), RTX
+# 4080 22 to 39 of 97. torchtune's compiled models go higher, to 139 on an RTX 4090.
+USED = (0.2, 0.7)
 DORA = (1.2, 2.0)  # times the step of LoRA (huggingface/peft#1474)
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes on the disk.
+    """Bytes that a run writes.
 
     Attributes:
-        weights: What is trained, as it is saved.
-        checkpoint: A checkpoint: weights, the optimizer's states, and what is small.
+        checkpoint: A checkpoint: weights, the optimizer's states, the tokenizer, and what is small.
+        model: What is saved at the end.
         merged: The merged model; 0 if none is planned.
-        exported: Its GGUF file in 16 bits; 0 if none is planned.
+        exported: Its GGUF file in 16 bits, before it is quantized; 0 if none is planned.
     """
 
-    weights: int
     checkpoint: int
+    model: int
     merged: int
     exported: int
 
+    @property
+    def after(self) -> int:
+        """What is written once the run has ended."""
+        return self.model + self.merged + self.exported
 
-def sizes_of(config: Config, parameters: int, trainable: int) -> Sizes:
-    """What a run writes.
+
+def sizes_of(config: Config, tree: ModuleTree, precision: Precision, strategy: Strategy) -> Sizes:
+    """What a run writes to the disk.
 
     Args:
         config: The run's config.
-        parameters: Parameters of the base model.
-        trainable: Parameters that are trained.
+        tree: Its module tree.
+        precision: Its types.
+        strategy: How it is spread; DeepSpeed keeps weights and states in float32.
     """
-    width = width_of(config)
-    weights = trainable * width
-    states = 0 if config.training_value("save_only_model") else int(trainable * states_of(config, width))
-    half = parameters * min(WIDTH.get(dtype_of(config), 4), 2) if config.lora is not None else 0
-    planned = config.lora is not None and config.deployment.merged
-    exported = config.deployment.engine in ("llama.cpp", "ollama")
-    return Sizes(weights + OVERHEAD, weights + states + OVERHEAD, half if planned else 0, half if exported else 0)
+    base = WIDTH.get(precision.weights, 4)
+    small = SMALL + sum(file.stat().st_size for file in files.tokenizer_files(config))
+    weights, states = 0, 0.0
+    for tensor, count in tree.trained.items():
+        width = width_of(tensor, config, base)
+        weights += count * tensor.size * width
+        states += count * (RECORD + state_bytes(tensor, str(config.training_value("optim")), width))
+    if strategy.kind.startswith("zero"):
+        states = float(tree.trainable * ZERO + weights)
+    if config.training_value("save_only_model"):
+        states = 0.0
+    merged = config.lora is not None and config.deployment.merged
+    gguf = config.deployment.engine in ("llama.cpp", "ollama") and (merged or config.lora is None)
+    return Sizes(
+        checkpoint=weights + int(states) + small,
+        model=weights + small,
+        merged=tree.parameters * base + small if merged else 0,
+        exported=tree.parameters * GGUF if gguf else 0,
+    )
 
 
-def dtype_of(config: Config) -> str:
-    """The type that the base model's weights are loaded in."""
-    if config.model.dtype != "auto":
-        return config.model.dtype
-    settings = model_config(config)
-    return str(settings.get("dtype") or settings.get("torch_dtype") or "float32")
+def width_of(tensor: Trained, config: Config, base: int) -> int:
+    """Bytes of each value of a trained tensor, as it is saved.
 
+    peft keeps an adapter's matrices in float32 and copies whole modules as they are. On a quantized model TRL casts all
+    but DoRA's magnitudes to bfloat16.
 
-def width_of(config: Config) -> int:
-    """Bytes of a trained parameter as it is saved.
-
-    peft keeps adapters in float32; TRL casts those of quantized models to bfloat16; full fine-tuning saves the model's
-    own type.
+    Args:
+        tensor: The tensor.
+        config: The run's config.
+        base: Bytes of a value of the base model.
     """
-    if config.lora is None:
-        return WIDTH.get(dtype_of(config), 4)
-    return 2 if config.quantization is not None else 4
+    if tensor.part == "weight":
+        return base
+    if config.quantization is not None and tensor.part != "magnitude":
+        return 2
+    return base if tensor.part == "copy" else 4
 
 
-def states_of(config: Config, width: int) -> float:
-    """Bytes that the optimizer saves for a trained parameter: torch's in its type, 8-bit ones with scales."""
-    name = str(config.training_value("optim"))
-    if name.startswith("sgd"):
-        return 0.0
-    if name == "adafactor":
-        return 0.1  # a row and a column of each matrix
-    moments = 1 if "lion" in name or "rmsprop" in name else 3 if "ademamix" in name else 2
-    if "8bit" in name:
-        return moments * (1 + 4 / BLOCK)
-    return moments * (4 if "32bit" in name or "bnb" in name else width)
+def state_bytes(tensor: Trained, optimizer: str, width: int) -> float:
+    """Bytes that the optimizer saves of a tensor.
+
+    Args:
+        tensor: The tensor.
+        optimizer: `training.optim`.
+        width: Bytes of each value of the tensor; torch's own optimizers keep their states like the parameters.
+    """
+    if any(name in optimizer for name in FACTORED):
+        *stack, rows, columns = (1, 1)[len(tensor.shape) :] + tensor.shape
+        return 4.0 * prod(stack) * (rows + columns)
+    states = next((number for name, number in STATES.items() if name in optimizer), 2)
+    bits = next((number for name, number in BITS.items() if optimizer.endswith(name)), 0)
+    if bits and tensor.size >= LEAST and not tensor.embedding:  # which transformers leaves in 32 bits
+        return states * tensor.size * (bits / 8 + 4 / BLOCK)
+    return states * tensor.size * (4 if bits or any(name in optimizer for name in FLOAT32) else width)
+
+
+def host_bytes(
+    config: Config, tree: ModuleTree, precision: Precision, strategy: Strategy, *, cards: bool
+) -> tuple[int, int]:
+    """Bytes of the host's memory that loading the model takes, all processes together, and that merging it takes.
+
+    transformers maps weights from their files where they are in the type that is asked for, and no expert has to be put
+    together with others; mapped pages can be dropped and are shared. With a device map or quantization they go to the
+    card one by one.
+
+    Args:
+        config: The run's config.
+        tree: Its module tree.
+        precision: Its types.
+        strategy: How it is spread; of sharded runs one process loads for all.
+        cards: Whether the machine has cards.
+    """
+    copy = tree.parameters * WIDTH.get(precision.weights, 4)
+    stacked = any(layer.role == "expert" and layer.kind == "Parameter" for layer in tree.layers)
+    mapped = precision.weights == precision.stored and not stacked
+    streamed = cards and (config.quantization is not None or config.model.device_map is not None)
+    loaders = 1 if strategy.kind in ("zero3", "fsdp") else strategy.world
+    merges = config.lora is not None and config.deployment.merged
+    return 0 if mapped or streamed else copy * loaders, copy if merges else 0
 
 
 def flop_per_token(config: Config, parameters: int) -> int:
@@ -94,7 +159,7 @@ def hours(config: Config, parameters: int, tokens: int, tflops: float, cards: in
     Args:
         config: The run's config.
         parameters: Parameters of the base model.
-        tokens: Tokens that are trained on, all epochs together.
+        tokens: Tokens that are computed, padding included, all epochs together.
         tflops: The card's peak in TFLOP/s, by its datasheet.
         cards: Cards that work at the same time.
     """

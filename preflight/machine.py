@@ -88,6 +88,14 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(_existing(path)).free
 
 
+def free_files(path: Path) -> int | None:
+    """How many more files the file system that holds `path` can have for this user; None if it counts none."""
+    if not hasattr(os, "statvfs"):
+        return None  # on Windows
+    found = os.statvfs(_existing(path))
+    return found.f_favail if found.f_files else None
+
+
 def file_system(path: Path) -> str | None:
     """Type of the file system that holds `path`, which need not exist yet; None if it can't be told."""
     import psutil

@@ -6,8 +6,7 @@ from preflight.data.store import Split
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.rehearsal import Rehearsal
-from preflight.rehearsal.cost import batch_tokens, in_words, run_seconds
-from preflight.rehearsal.plan import padded
+from preflight.rehearsal.cost import in_words, run_seconds, run_tokens
 from preflight.schedule import schedule_of
 
 GIB = 2**30
@@ -40,11 +39,8 @@ def the_steps_leave_memory_to_spare(
         not_applicable("measured on this machine, which is not the one that will train")
     accumulation = config.training_value("gradient_accumulation_steps")
     size = config.training_value("per_device_train_batch_size")
-    packed = train.fed.name != "data.arrow"
-    lengths = train.profile["kept"].to_numpy()
-    tokens = max(rehearsal.typical.lengths) * size if packed else batch_tokens(lengths, size, padded=padded(config))
     steps = schedule_of(config, len(train.dataset)).steps
-    span = run_seconds(rehearsal, steps, accumulation, tokens)
+    span = run_seconds(rehearsal, run_tokens(config, train))
     used = memory.resident if memory.reserved is None else memory.reserved
     low, high = map(in_words, span or (0, 0))
     took = f"{counted(steps, 'step')}: {low} to {high}" if low != high else f"{counted(steps, 'step')}: about {low}"

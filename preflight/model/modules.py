@@ -10,6 +10,7 @@ from preflight.config import Config
 from preflight.findings import not_applicable
 from preflight.model import build, files
 from preflight.model.layers import Layer, layers_of
+from preflight.model.trained import Trained, trained_in
 
 
 @dataclass(frozen=True)
@@ -23,27 +24,35 @@ class ModuleTree:
             `lora.layers_to_transform` or `lora.exclude_modules` leave out. Experts that transformers has fused into one
             parameter count under the names that they had, as peft takes them.
         parameters: Parameters of the base model.
-        trainable: Parameters that would be trained.
         vocabulary: Rows of the input embedding.
         problem: Why the adapter can't be attached or trained, in the library's words; None if it can.
         layers: Every matrix of the model that an adapter could be on, and whether one is.
         names: Full names of all modules, and of all parameters.
         saved: For each entry of `lora.modules_to_save`, how many modules are trained as a copy.
-        copies: Parameters of these copies.
         tied: Whether the input embedding and the output layer are one matrix.
+        trained: How many tensors of each kind are trained.
     """
 
     linears: Mapping[str, int]
     matched: Mapping[str, int]
     parameters: int
-    trainable: int
     vocabulary: int
     problem: str | None = None
     layers: Sequence[Layer] = ()
     names: tuple[Sequence[str], Sequence[str]] = ((), ())
     saved: Mapping[str, int] = field(default_factory=dict)
-    copies: int = 0
     tied: bool = False
+    trained: Mapping[Trained, int] = field(default_factory=dict)
+
+    @property
+    def trainable(self) -> int:
+        """Parameters that would be trained."""
+        return sum(tensor.size * count for tensor, count in self.trained.items())
+
+    @property
+    def copies(self) -> int:
+        """Those of them that are copies of modules in `lora.modules_to_save`."""
+        return sum(tensor.size * count for tensor, count in self.trained.items() if tensor.part == "copy")
 
     @property
     def adapted(self) -> list[Layer]:
@@ -142,11 +151,11 @@ def module_tree(config: Config) -> ModuleTree:
         linears=linears,
         matched={},
         parameters=size,
-        trainable=size,
         vocabulary=embedding.shape[0],
         layers=layers,
         names=(modules, parameters),
         tied=getattr(head, "weight", None) is embedding,
+        trained=trained_in(model),
     )
     if config.lora is None:
         return tree
@@ -159,7 +168,7 @@ def module_tree(config: Config) -> ModuleTree:
             entry: sum(name.endswith(entry) for name in modules)  # peft's own rule
             for entry in config.lora_value("modules_to_save") or ()
         },
-        trainable=0,
+        trained={},
     )
     try:
         adapted = attach(model, config)
@@ -171,8 +180,7 @@ def module_tree(config: Config) -> ModuleTree:
         tree,
         problem=refusal(adapted.get_output_embeddings()),
         layers=[replace(layer, adapted=layer.name in carriers) for layer in layers],
-        trainable=sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad),
-        copies=sum(p.numel() for name, p in adapted.named_parameters() if ".modules_to_save." in name),
+        trained=trained_in(adapted),
     )
 
 

@@ -4,7 +4,22 @@ from typing import Any, get_args
 
 import numpy as np
 
+from preflight.config import Config
+from preflight.data.store import Split
 from preflight.rehearsal.facts import Kind, Rehearsal
+from preflight.rehearsal.plan import padded
+from preflight.schedule import schedule_of
+
+
+def run_tokens(config: Config, train: Split) -> float:
+    """Tokens that the whole run computes, in all processes together, padding included."""
+    schedule, lengths = schedule_of(config, len(train.dataset)), train.profile["kept"].to_numpy()
+    if train.fed.name == "data.arrow":  # else rows are packed, and hardly padded
+        size = config.training_value("per_device_train_batch_size")
+        epoch = batch_tokens(lengths, size, padded=padded(config)) / size * len(lengths)
+    else:
+        epoch = float(lengths.sum())
+    return float(epoch * schedule.steps / max(schedule.steps_per_epoch, 1))
 
 
 def batch_tokens(lengths: Any, size: int, *, padded: bool, seed: int = 0) -> float:
@@ -23,20 +38,17 @@ def batch_tokens(lengths: Any, size: int, *, padded: bool, seed: int = 0) -> flo
     return float(batches.max(axis=1).mean() * size)
 
 
-def run_seconds(found: Rehearsal, steps: int, accumulation: int, tokens: float) -> tuple[float, float] | None:
-    """Seconds of so many optimizer steps, from and to, without evaluations; None if no step was measured.
+def run_seconds(found: Rehearsal, tokens: float) -> tuple[float, float] | None:
+    """Seconds of a run, from and to, without evaluations; None if no step was measured.
 
     A token of a long row costs more than one of a short row: the two batches that were measured give the range.
 
     Args:
         found: The rehearsal.
-        steps: Optimizer steps of the run.
-        accumulation: Micro batches of each.
-        tokens: Mean tokens of a micro batch.
+        tokens: What the run computes.
     """
     rates = [rate for kind in get_args(Kind) if (rate := _rate(found, kind)) is not None]
-    whole = steps * accumulation * tokens
-    return (whole * min(rates), whole * max(rates)) if rates else None
+    return (tokens * min(rates), tokens * max(rates)) if rates else None
 
 
 def _rate(found: Rehearsal, kind: Kind) -> float | None:

@@ -3,8 +3,8 @@
     python benchmarks/memory.py [--rows FILE] [--quality A] [--only TEXT]
 
 The measurements are other people's, each with its source. What a source leaves open is assumed by `STACKS`, once for
-the source and never for a row. Three kinds of numbers are compared with what they are: tensors (`max_memory_allocated`),
-what torch's allocator holds (`max_memory_reserved`), and where the tool isn't named, the whole process. The baseline is
+the source and never for a row. Three kinds of numbers are compared with what they are: tensors
+(`max_memory_allocated`), what torch's allocator holds (`max_memory_reserved`), and where the tool isn't named, the whole process. The baseline is
 the table of gigabytes by model size that goes around, printed beside the prediction at the end.
 """
 
@@ -163,9 +163,8 @@ def main() -> None:
     arguments = parser.parse_args()
     errors: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     left_out: dict[str, int] = defaultdict(int)
-    print(
-        f"{'model':18} {'method':6} {'rank':>4} {'batch x length':>14} {'what':9} {'measured':>8} {'predicted':>9} {'off':>6}"
-    )
+    heads = f"{'batch x length':>14} {'what':9} {'measured':>8} {'predicted':>9}    off"
+    print(f"{'model':18} {'method':6} {'rank':>4} {heads}")
     for row in csv.DictReader(arguments.rows.open(encoding="utf-8")):
         if row["quality"] not in arguments.quality or arguments.only not in row["source"]:
             continue

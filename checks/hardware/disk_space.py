@@ -1,17 +1,15 @@
-import contextlib
-import json
-from pathlib import Path
 from typing import Any
 
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
-from preflight.cost import WIDTH, Sizes, sizes_of
-from preflight.data.store import Prepared, Split
+from preflight.cost import sizes_of
+from preflight.data.store import Split
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.machine import free_bytes, free_files
 from preflight.model.modules import ModuleTree
 from preflight.model.precision import Precision
+from preflight.saving import how_to_fit, in_words, saved_before, size
 from preflight.schedule import schedule_of
 from preflight.strategy import Strategy
 from preflight.target import GIB
@@ -85,86 +83,3 @@ def checkpoints_fit_on_the_disk(  # noqa: PLR0917 - everything decides it
             )
         )
     report_findings(findings)
-
-
-@check("HW-120", "downloads-fit", severity="recommended", section=2, item=STORAGE)
-def what_is_fetched_fits_on_the_disk_as_well(  # noqa: PLR0917 - everything decides it
-    config: Config,
-    prepared: Prepared,
-    train: Split,
-    module_tree: ModuleTree,
-    precision: Precision,
-    strategy: Strategy,
-    evidence: Evidence,
-) -> None:
-    """On a described machine, the base model and the prepared data fit beside what the run saves.
-
-    What it checks: What HW-101 counts, with the base model, if it is one of the hub and so will be downloaded there,
-    and the prepared data, against `hardware.disk_gib`. On this machine both are on the disk already.
-    Why it matters: Base models are the largest files of a run. Where the hub's cache shares the disk with the output,
-    the download leaves too little for checkpoints.
-    How to fix: Take a larger disk, or point `HF_HOME` to another one and waive this.
-    Evidence: the hub's files have two bytes a parameter in 16 bits. modelscope/ms-swift#6392.
-    """
-    if config.hardware.is_local:
-        not_applicable("model and prepared data are on this machine's disk")
-    if config.hardware.disk_gib is None:
-        not_applicable(NO_DISK)
-    sizes = sizes_of(config, module_tree, precision, strategy)
-    saved = schedule_of(config, len(train.dataset)).checkpoints * sizes.checkpoint + sizes.after
-    fetched = not config.resolve(config.model.name_or_path).is_dir()
-    model = module_tree.parameters * WIDTH.get(precision.stored, 4) if fetched else 0
-    data = sum(path.stat().st_size for path in prepared.folder.rglob("*") if path.is_file())
-    needed, free = saved + model + data, int(config.hardware.disk_gib * GIB)
-    evidence(
-        f"{size(needed)} with model and data, {size(free)} free",
-        needed_bytes=needed,
-        model_bytes=model,
-        prepared_bytes=data,
-        free_bytes=free,
-    )
-    if needed <= free or saved > free:  # which HW-101 says
-        return
-    report_findings(
-        [
-            Finding(
-                f"checkpoints fit, but not beside {size(model)} of base model and {size(data)} of prepared data",
-                where=config.where("hardware.disk_gib"),
-                observed=f"{size(free)} free",
-                expected=size(needed),
-                why="The download leaves too little for checkpoints.",
-                fix=f"Free {size(needed)}, or point HF_HOME to another disk and waive this.",
-            )
-        ]
-    )
-
-
-def saved_before(output: Path) -> int:
-    """Bytes of the checkpoints that a run which was broken off goes on from; those of a finished one are set aside."""
-    found = 0
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        if json.loads((output / "run.json").read_bytes()).get("finished") is False:  # written by the trainer
-            for file in output.glob("checkpoint-*/**/*"):
-                found += file.stat().st_size
-    return found
-
-
-def in_words(sizes: Sizes, kept: int) -> str:
-    """What is saved, part by part."""
-    parts = {"the model": sizes.model, "the merged model": sizes.merged, "its GGUF file": sizes.exported}
-    each = f"{counted(kept, 'checkpoint')} of {size(sizes.checkpoint)}"
-    return ", ".join([each, *(f"{name} {size(part)}" for name, part in parts.items() if part)])
-
-
-def how_to_fit(sizes: Sizes, needed: int, free: int) -> str:
-    """How many checkpoints fit. Of a limit, one more is written before the oldest goes; then comes the model."""
-    affordable = (free - sizes.after) // sizes.checkpoint - 1
-    elsewhere = f"free {size(needed)}, or write to a larger disk"
-    if affordable > 0:
-        return f"Set training.save_total_limit: {affordable}, or {elsewhere}."
-    return f"{elsewhere[0].upper()}{elsewhere[1:]}."
-
-
-def size(count: int) -> str:
-    """`3.2 GiB`; MiB below one."""
-    return f"{count / GIB:.3g} GiB" if count >= GIB else f"{count / 2**20:.3g} MiB"

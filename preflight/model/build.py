@@ -153,8 +153,8 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         raise BuildError(f"the model in {folder} can't be loaded: {short(error)}") from error
     for module in model.modules():
-        # On processors with AVX512-BF16, bitsandbytes repacks 4-bit weights at the first evaluation, and from then on no
-        # gradient passes through them.
+        # On processors with AVX512-BF16, bitsandbytes repacks 4-bit weights at the first evaluation, and from then on
+        # no gradient passes through them.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return model

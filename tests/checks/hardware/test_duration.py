@@ -1,5 +1,6 @@
 """HW-122 duration and HW-123 measured-duration: shown, and judged against gate.max_hours."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -85,17 +86,11 @@ def test_what_a_rehearsal_measured_is_judged(project, gate, changes, outcome):
     train, said = prepare(config, load_tokenizer(config)).train, []
     facts = replace(MEASURED, **changes)
 
-    def run() -> str:
-        try:
-            duration.the_run_as_measured_is_as_long_as_it_may_be(config, train, facts, lambda text, **_: said.append(text))
-        except Found as found:
-            assert "Set training.max_steps: " in found.findings[0].fix
-            return "warned"
-        except NotApplicable:
-            return "not-applicable"
-        return "passed"
+    raised = {"warned": pytest.raises(Found), "not-applicable": pytest.raises(NotApplicable)}
+    with raised.get(outcome, contextlib.nullcontext()) as found:
+        duration.the_run_as_measured_is_as_long_as_it_may_be(config, train, facts, lambda text, **_: said.append(text))
 
-    assert run() == outcome
+    assert outcome != "warned" or "Set training.max_steps: " in found.value.findings[0].fix
     assert outcome == "not-applicable" or "150 steps: " in said[0]
 
 

@@ -4,8 +4,9 @@
 
 The measurements are other people's, each with its source. What a source leaves open is assumed by `STACKS`, once for
 the source and never for a row. Three kinds of numbers are compared with what they are: tensors
-(`max_memory_allocated`), what torch's allocator holds (`max_memory_reserved`), and where the tool isn't named, the whole process. The baseline is
-the table of gigabytes by model size that goes around, printed beside the prediction at the end.
+(`max_memory_allocated`), what torch's allocator holds (`max_memory_reserved`), and where the tool isn't named, the
+whole process. The baseline is the table of gigabytes by model size that goes around, printed beside the prediction at
+the end.
 """
 
 import argparse

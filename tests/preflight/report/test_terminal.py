@@ -30,16 +30,28 @@ def test_a_green_run_reads_from_top_to_bottom(project, monkeypatch):
         "4 Training setup",
         "The gate itself",
     ]
-    assert len([line for line in lines if re.match(r"  \S+ +[A-Z]+-\d{3} ", line)]) == total
+    shown = [line for line in lines if re.match(r"  \S+ +[A-Z]+-\d{3} ", line)]
+    silent = sum(check["outcome"] == "not-applicable" for check in run.report["checks"])
+    assert len(shown) == total - silent  # what has no subject is counted
     passed = sum(check["outcome"] == "passed" for check in run.report["checks"])
     assert len([line for line in lines if re.match(r"  ok +[A-Z]+-\d{3} ", line)]) == passed
     assert re.fullmatch(r"=+ GREEN in \d+\.\ds =+", lines[-5])
     assert lines[-4].startswith(f"{total} checks: {passed} passed, ")
+    assert lines[-4].endswith(f"{silent} not-applicable (-v shows them)")
     assert lines[-3:] == [
         "cleared: run/preflight/clearance.json",
         "report:  run/preflight/report.html",
         "next:    preflight train config.yaml",
     ]
+
+
+def test_what_has_no_subject_is_shown_to_who_asks(project):
+    whole = lines_of(project.gate("-v"))
+    one = lines_of(project.gate("-k", "CFG-125"))
+
+    assert any(re.match(r"  n/a +CFG-125 ", line) for line in whole)
+    assert any(re.match(r"  n/a +CFG-125 ", line) for line in one)
+    assert not any("-v shows them" in line for line in (*whole, *one))
 
 
 def test_a_red_run_ends_with_what_blocks(project, monkeypatch):

@@ -106,9 +106,14 @@ def play(job: Mapping[str, Any], path: Path, folder: Path) -> None:
         _rehearse(job, notes, folder)
         notes.at("done")
     except Exception as error:
-        short_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(error)
-        notes.note(failure={"kind": "memory" if short_of_memory else "error", "message": build.short(error)})
+        notes.note(failure={"kind": kind_of(error), "message": build.short(error)})
         raise
+
+
+def kind_of(error: Exception) -> str:
+    """What kind of failure an error is: running out of memory, on a card or on the host, or any other."""
+    ran_out = isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(error)
+    return "memory" if ran_out else "error"
 
 
 def _rehearse(job: Mapping[str, Any], notes: Notes, folder: Path) -> None:

@@ -12,7 +12,7 @@ from preflight.rehearsal import Rehearsal
     severity="recommended",
     section=4,
     item="Gradient accumulation: effective batch size",
-    thresholds={"max_difference": 0.01, "max_difference_half": 0.1},
+    thresholds={"max_difference": 0.01, "max_difference_half": 0.2},
 )
 def accumulated_gradients_are_those_of_one_batch(
     config: Config, rehearsal: Rehearsal, evidence: Evidence, limits: Any
@@ -26,7 +26,8 @@ def accumulated_gradients_are_those_of_one_batch(
     and one that is summed multiplies the learning rate by the accumulation.
     How to fix: Upgrade transformers and TRL; set `training.gradient_accumulation_steps: 1` with a larger batch.
     Evidence: huggingface/transformers#34191, huggingface/transformers#35438 and huggingface/transformers#37766: losses
-    normalised by micro batch, in releases from 4.46 on. Threshold: 1 %, where rounding gives 1e-6.
+    normalised by micro batch, in releases from 4.46 on. Thresholds: 1 %, where
+    float32 rounds to 1e-6, and 20 % for 16 bits, which come to 6 %.
     """
     if config.training_value("gradient_accumulation_steps") == 1:
         not_applicable("the run doesn't accumulate gradients")

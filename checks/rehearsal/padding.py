@@ -13,7 +13,7 @@ from preflight.rehearsal import Rehearsal
     severity="recommended",
     section=4,
     item="Padding: right side for training",
-    thresholds={"max_difference": 0.01, "max_difference_half": 0.1},
+    thresholds={"max_difference": 0.01, "max_difference_half": 0.2},
 )
 def a_padded_row_is_what_it_is_alone(config: Config, rehearsal: Rehearsal, evidence: Evidence, limits: Any) -> None:
     """A row gives the same in a batch, padded, as it gives alone.
@@ -25,7 +25,7 @@ def a_padded_row_is_what_it_is_alone(config: Config, rehearsal: Rehearsal, evide
     How to fix: Try `model.attn_implementation: eager`, which shows whether the attention kernel is at fault; upgrade
     torch and transformers; `training.padding_free: true` with flash attention pads nothing.
     Evidence: pytorch/pytorch#103749, huggingface/transformers#31035 and unslothai/unsloth#427: NaN in rows that are
-    padded. Thresholds: float32 differs by about 1e-5, 16 bits by about 0.02.
+    padded. Thresholds: float32 differs by about 1e-5, 16 bits by up to 0.06.
     """
     difference = rehearsal.padding
     if difference is None:

@@ -1,7 +1,7 @@
 """The rehearsal: the run's own model and trainer take a few real steps before the run does.
 
 `plan` decides whether and on which rows; `supervise` starts a process and reads what it left; `play` is what happens
-there, with `score` and `watch`; `facts` is what checks read.
+there, with `score`, `watch` and `reload`; `facts` is what checks read.
 """
 
 from typing import IO

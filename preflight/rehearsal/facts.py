@@ -113,12 +113,14 @@ class Checkpoint:
     Attributes:
         size: Its bytes.
         optimizer: Whether it holds the optimizer's state, and that loads.
+        unequal: Trained tensors of the adapter that are others, or none, once it is loaded.
         difference: Mean difference between the log-probabilities of the trained model and of the one that was loaded.
         effect: The same between the trained model and its base: what would be lost if nothing was loaded.
     """
 
     size: int
     optimizer: bool
+    unequal: list[str]
     difference: float
     effect: float
 

@@ -21,7 +21,8 @@ from preflight.config import Config, load_config
 from preflight.data import store
 from preflight.model import build
 from preflight.rehearsal import score
-from preflight.rehearsal.facts import Checkpoint, Kind, Memory, write
+from preflight.rehearsal.facts import Kind, Memory, write
+from preflight.rehearsal.reload import OPTIMIZER, compare, remember
 from preflight.rehearsal.score import Row
 from preflight.rehearsal.watch import Watch
 
@@ -56,7 +57,6 @@ OTHERWISE: Mapping[str, Any] = {
 }
 
 
-OPTIMIZER = "optimizer.pt"
 T = TypeVar("T")
 
 
@@ -148,36 +148,15 @@ def _rehearse(job: Mapping[str, Any], notes: Notes, folder: Path) -> None:
     if (saved / OPTIMIZER).is_file():
         trainer.optimizer.load_state_dict(torch.load(saved / OPTIMIZER, map_location="cpu", weights_only=True))
     scored = partial(score.log_probabilities, rows=typical, arguments=arguments)
-    trained = notes.look("measuring the last loss", scored, trainer.model)
+    trained = notes.look("measuring the last loss", remember, trainer.model, scored)
     if trained is None:
         return
-    notes.note(trained=float(-trained.mean()))
-    device = trainer.model.device
+    notes.note(trained=float(-trained.scores.mean()))
     trainer.accelerator.free_memory()
     del trainer, watch
     release()
-    notes.note(**notes.look("loading the checkpoint", _reloaded, config, saved, device, trained, scored) or {})
-
-
-def _reloaded(
-    config: Config, saved: Path, device: Any, trained: torch.Tensor, scored: Callable[[Any], torch.Tensor]
-) -> dict[str, Any]:
-    """The checkpoint, loaded as it will be after the run, against what was trained and its base."""
-    base = placed(build.load_base(config), device)
-    alone = scored(base)
-    if config.lora is None:
-        del base
-        release()
-        again = scored(placed(build.load_adapter(config, saved), device))
-    else:
-        again = scored(build.load_adapter(config, saved, base))
-    kept = Checkpoint(
-        size=sum(file.stat().st_size for file in saved.iterdir()),
-        optimizer=(saved / OPTIMIZER).is_file(),
-        difference=score.difference(trained, again),
-        effect=score.difference(trained, alone),
-    )
-    return {"base": float(-alone.mean()), "checkpoint": asdict(kept)}
+    if found := notes.look("loading the checkpoint", compare, config, saved, trained, scored):
+        notes.note(base=found[0], checkpoint=asdict(found[1]))
 
 
 def settings(config: Config, folder: Path, steps: int) -> Any:
@@ -266,12 +245,6 @@ def peak_memory() -> Memory:
             total=sum(torch.cuda.get_device_properties(card).total_memory for card in cards),
         )
     return Memory(resident, None, None, machine.memory().total)
-
-
-def placed(model: Any, device: Any) -> Any:
-    """The model on the device, unless it was placed when it was loaded."""
-    stays = getattr(model, "is_quantized", False) or getattr(model, "hf_device_map", None)
-    return model if stays else model.to(device)
 
 
 def release() -> None:

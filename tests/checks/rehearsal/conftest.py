@@ -34,7 +34,7 @@ SOUND = Rehearsal(
     ],
     parameters=Parameters(trained=4, frozen=9, unmoved=[], moved=[], silent=[], not_finite=[]),
     memory=Memory(2 * 2**30, None, None, 16 * 2**30),
-    checkpoint=Checkpoint(2**20, True, 0.0, 0.4),
+    checkpoint=Checkpoint(2**20, True, [], 0.0, 0.4),
     seconds=30.0,
 )
 

@@ -14,8 +14,8 @@ STAYS, RELOADS = only_what_is_trained_changes, a_saved_checkpoint_is_the_trained
 REMOTE = runpy.run_path(str(Path(__file__).parent / "remote.py"))
 
 
-def saved(difference, effect=0.5):
-    return {"checkpoint": Checkpoint(2**20, True, difference, effect)}
+def saved(difference, effect=0.5, unequal=()):
+    return {"checkpoint": Checkpoint(2**20, True, list(unequal), difference, effect)}
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,13 @@ def saved(difference, effect=0.5):
         pytest.param(STAYS, {"moved": ["model.norm.weight"]}, 1, id="moves"),
         pytest.param(RELOADS, {}, 0, id="the same"),
         pytest.param(RELOADS, saved(0.0005), 0, id="float32 in another order"),
-        pytest.param(RELOADS, {**saved(0.02), "half": True}, 0, id="16 bits round"),
-        pytest.param(RELOADS, {**saved(0.05, 0.8), "half": True}, 0, id="a little of a large effect"),
+        pytest.param(RELOADS, {**saved(0.05, 0.05), "half": True}, 0, id="16 bits round"),
+        pytest.param(RELOADS, {**saved(0.12, 0.8), "half": True}, 0, id="a little of a large effect"),
         pytest.param(RELOADS, saved(0.5), 1, id="all is lost"),
         pytest.param(RELOADS, saved(0.25), 1, id="half is lost"),
         pytest.param(RELOADS, {**saved(0.5), "half": True}, 1, id="lost in 16 bits"),
         pytest.param(RELOADS, {**saved(0.01, 0.01), "half": True}, 0, id="an effect too small to tell"),
+        pytest.param(RELOADS, {**saved(0.01, 0.01, ["lora_A"]), "half": True}, 1, id="another tensor"),
         pytest.param(RELOADS, saved(math.nan, math.nan), None, id="no numbers"),
         pytest.param(RELOADS, saved(math.nan), 1, id="only the loaded one has none"),
         pytest.param(RELOADS, {"checkpoint": None}, None, id="could not be looked at"),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from preflight.data.hygiene import Hygiene
     from preflight.data.store import Prepared, Split
     from preflight.evaluate import Answers, HeldOut, Trained
+    from preflight.flight import Log
+    from preflight.flight.plan import Plan
     from preflight.model.memory import Prediction
     from preflight.model.modules import ModuleTree
     from preflight.model.precision import Precision
@@ -241,7 +243,7 @@ def rehearsal(request: pytest.FixtureRequest, config: Config) -> "Rehearsal":
 
 
 @pytest.fixture(scope="session")
-def run_log(config: Config) -> list[dict[str, Any]]:
+def run_log(config: Config) -> "Log":
     """The logged steps of the run."""
     from preflight.flight import read_log
 
@@ -249,6 +251,14 @@ def run_log(config: Config) -> list[dict[str, Any]]:
     if not path.is_file():
         not_available(f"no run log at {path}; run `preflight train {config.path.name}` first")
     return read_log(path)
+
+
+@pytest.fixture(scope="session")
+def plan(config: Config) -> "Plan":
+    """What was known of the run before its first step."""
+    from preflight.flight.plan import plan_of
+
+    return plan_of(config)
 
 
 @pytest.fixture(scope="session")

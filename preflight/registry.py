@@ -38,6 +38,8 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ATTRIBUTE = "__preflight_check__"
 # Fixtures that say something of the machine that trains: what asks for one of them is judged there again.
 OF_THE_MACHINE = frozenset({"target", "strategy", "memory"})
+# Fixtures that are there while a run goes on: a check of the run log that asks for no others is a monitor.
+OF_THE_RUN = frozenset({"run_log", "plan", "evidence", "limits"})
 
 
 class RegistryError(Exception):
@@ -78,6 +80,16 @@ class Check:
     def claim(self) -> str:
         """The claim that must hold, read off the function's name."""
         return self.function.__name__.replace("_", " ")
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The fixtures it asks for."""
+        return frozenset(inspect.signature(self.function).parameters)
+
+    @property
+    def is_monitor(self) -> bool:
+        """Whether the trainer asks it while the run goes on: it judges the run log, and needs nothing else."""
+        return "run_log" in self.asks <= OF_THE_RUN
 
     @property
     def module(self) -> str:

@@ -2,7 +2,8 @@ from typing import Any
 
 from preflight import check, not_applicable, report_findings
 from preflight.fixtures import Evidence
-from preflight.flight import FEW, curve, not_falling
+from preflight.flight import Log
+from preflight.flight.losses import FEW, not_falling
 
 
 @check(
@@ -13,7 +14,7 @@ from preflight.flight import FEW, curve, not_falling
     item="Loss decreasing: steady decrease first epoch",
     thresholds={"min_drop": 0.02},
 )
-def the_training_loss_falls(run_log: list[dict[str, Any]], evidence: Evidence, limits: Any) -> None:
+def the_training_loss_falls(run_log: Log, evidence: Evidence, limits: Any) -> None:
     """The training loss falls over the run.
 
     What it checks: The mean loss of the last quarter of logged steps against that of the first; in a short log, of the
@@ -22,7 +23,7 @@ def the_training_loss_falls(run_log: list[dict[str, Any]], evidence: Evidence, l
     How to fix: Raise `training.learning_rate` by 2-5x, train longer, or add the MLP layers to `lora.target_modules`.
     Evidence: the checklist's section 5 and its common issues. Threshold: 2 %, what noise alone can do in short runs.
     """
-    losses = curve(run_log, "loss")
+    losses = run_log.curve("loss").points()
     if len(losses) < FEW:
         not_applicable(f"losses logged: {len(losses)}, too few to see a trend; lower training.logging_steps")
     evidence(f"{losses[0][1]:.3f} to {losses[-1][1]:.3f} in {losses[-1][0]} steps", losses=losses)

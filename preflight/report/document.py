@@ -118,7 +118,7 @@ def pictures(config: Config, stage: Stage) -> dict[str, Any]:
 
 def _loss_curve(config: Config) -> dict[str, Any]:
     log = flight.read_log(config.output_dir / "run.jsonl")
-    losses, held_out = flight.curve(log, "loss"), flight.curve(log, "eval_loss")
+    losses, held_out = log.curve("loss").points(), log.curve("eval_loss").points()
     if not losses:
         return {}
     curve = {

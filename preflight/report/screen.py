@@ -102,7 +102,7 @@ def loss_curve(log: flight.Log) -> str:
     import plotext as plt
 
     losses, held_out = (
-        [point for point in flight.curve(log, key) if math.isfinite(point[1])] for key in ("loss", "eval_loss")
+        [point for point in log.curve(key).points() if math.isfinite(point[1])] for key in ("loss", "eval_loss")
     )
     if not losses:
         return "no losses logged yet\n"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.flight import curve, not_falling, not_finite, read_log
+from preflight.flight import Log, read_log
+from preflight.flight.losses import not_falling, not_finite
 
 NAN, INF = float("nan"), float("inf")
 
@@ -46,7 +47,7 @@ BUMP = [*decay(3, 1.5, 40), *decay(2.4, 1.2, 40)]
     ],
 )
 def test_a_loss_that_falls(losses):
-    assert not_falling(log(losses), min_drop=0.02) == []
+    assert not_falling(Log(log(losses)), min_drop=0.02) == []
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_a_loss_that_falls(losses):
     ],
 )
 def test_a_loss_that_does_not_fall(losses, observed):
-    (finding,) = not_falling(log(losses), min_drop=0.02)
+    (finding,) = not_falling(Log(log(losses)), min_drop=0.02)
 
     assert finding.observed.startswith(observed)
     assert finding.where == f"{len(losses)} logged steps"
@@ -72,14 +73,14 @@ def test_a_loss_that_does_not_fall(losses, observed):
 @given(st.lists(st.floats(0.01, 20), min_size=4, max_size=60), st.floats(0.01, 0.5))
 def test_the_judge_of_falling_does_not_mind_the_unit(losses, drop):
     def fires(scale):
-        return bool(not_falling(log([scale * loss for loss in losses]), min_drop=drop))
+        return bool(not_falling(Log(log([scale * loss for loss in losses])), min_drop=drop))
 
     assert fires(1.0) == fires(4.0)
 
 
 @given(st.lists(st.floats(1, 5), min_size=8, max_size=60))
 def test_a_curve_and_its_mirror_do_not_both_fall(losses):
-    there, back = (not_falling(log(values), min_drop=0.02) for values in (losses, losses[::-1]))
+    there, back = (not_falling(Log(log(values)), min_drop=0.02) for values in (losses, losses[::-1]))
 
     assert there or back
 
@@ -100,7 +101,7 @@ def test_a_curve_and_its_mirror_do_not_both_fall(losses):
     ],
 )
 def test_a_log_that_is_not_finite(entries, where):
-    (finding,) = not_finite(entries)
+    (finding,) = not_finite(Log(entries))
 
     assert finding.where == where
     assert finding.observed in ("nan", "inf", "-inf")
@@ -121,7 +122,7 @@ def test_a_log_that_is_not_finite(entries, where):
     ],
 )
 def test_a_log_that_is_finite(entries):
-    assert not_finite(entries) == []
+    assert not_finite(Log(entries)) == []
 
 
 @pytest.mark.parametrize(
@@ -146,5 +147,5 @@ def test_read_log(tmp_path, text, steps):
 def test_curve_keeps_the_steps_that_have_the_value():
     entries = [{"step": 1, "loss": 3}, {"step": 2, "eval_loss": 1.0}, {"step": 3, "loss": None}, {"loss": 2.0}]
 
-    assert curve(entries, "loss") == [(1, 3.0)]
-    assert json.dumps(curve(entries, "eval_loss")) == "[[2, 1.0]]"
+    assert Log(entries).curve("loss").points() == [(1, 3.0)]
+    assert json.dumps(Log(entries).curve("eval_loss").points()) == "[[2, 1.0]]"

@@ -1,35 +1,15 @@
-"""Judges of a run log: pure functions over logged steps, for the monitors while it runs and the checks afterwards."""
+"""Judges of the loss curve."""
 
-import json
 import math
-from collections.abc import Sequence
 from itertools import takewhile
-from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from preflight.findings import Finding
+from preflight.flight.log import Log
 
-Log = Sequence[dict[str, Any]]
 LOSSES = ("loss", "eval_loss", "train_loss")
 SKIPPED = 3  # logged gradient norms in a row that a loss scaler no longer accounts for
 FEW = 4
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The steps of a `run.jsonl`, one object a logged step; a last line that was cut off is left out."""
-    steps = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            steps.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return [step for step in steps if isinstance(step, dict)]
-
-
-def curve(log: Log, key: str) -> list[tuple[int, float]]:
-    """(step, value) of every logged step that has the value."""
-    return [(step["step"], float(step[key])) for step in log if step.get(key) is not None and "step" in step]
 
 
 def not_finite(log: Log) -> list[Finding]:
@@ -37,8 +17,10 @@ def not_finite(log: Log) -> list[Finding]:
 
     A single infinite gradient norm is normal in fp16: the loss scaler skips that step and lowers its scale.
     """
-    broken = [(step, key, value) for key in LOSSES for step, value in curve(log, key) if not math.isfinite(value)]
-    norms = reversed(curve(log, "grad_norm"))
+    broken = [
+        (step, key, value) for key in LOSSES for step, value in log.curve(key).points() if not math.isfinite(value)
+    ]
+    norms = reversed(log.curve("grad_norm").points())
     tail = list(takewhile(lambda norm: not math.isfinite(norm[1]), norms))
     if len(tail) >= SKIPPED:
         broken.append((tail[-1][0], "grad_norm", tail[-1][1]))
@@ -62,7 +44,7 @@ def not_falling(log: Log, *, min_drop: float) -> list[Finding]:
         log: Logged steps. With fewer than FEW losses nothing is found: noise alone decides.
         min_drop: Share of the first part's mean loss by which the last part's must be lower.
     """
-    losses = [value for _, value in curve(log, "loss") if math.isfinite(value)]
+    losses = [value for _, value in log.curve("loss").points() if math.isfinite(value)]
     if len(losses) < FEW:
         return []
     part = max(len(losses) // 4, min(len(losses) // 2, FEW))

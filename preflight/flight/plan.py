@@ -1,0 +1,108 @@
+"""What is known of a run before its first step: what judges of its log compare with."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from preflight.config import Config
+from preflight.data import store
+from preflight.schedule import schedule_of
+
+Order = Literal["random", "sequential", "group_by_length"]
+MLP = ("gate_proj", "up_proj", "down_proj", "fc1", "fc2", "c_fc", "dense_h_to_4h", "w1", "w2", "w3", "mlp")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of a run.
+
+    Attributes:
+        steps: Optimizer steps of the whole run.
+        epoch: Optimizer steps of one pass over the data.
+        warmup: Steps of warm-up.
+        rate: Peak learning rate.
+        rank: `lora.r`; 0 for full fine-tuning.
+        mlp: Whether layers of the MLP are trained.
+        order: How rows are drawn: transformers' `train_sampling_strategy`.
+        batch: Rows of a micro batch on one device.
+        accumulation: Micro batches of a step.
+        fp16: Whether a loss scaler is at work.
+        guessing: Loss of a model that guesses, the logarithm of the vocabulary; None if that isn't known.
+        first_loss: The first loss that the rehearsal measured; None without one.
+        text: Whether plain text is learned, all of it.
+        offloaded: What the config keeps off the card, as a config key; None for nothing.
+    """
+
+    steps: int
+    epoch: int
+    warmup: int = 0
+    rate: float = 2e-4
+    rank: int = 16
+    mlp: bool = False
+    order: Order = "random"
+    batch: int = 4
+    accumulation: int = 1
+    fp16: bool = False
+    guessing: float | None = None
+    first_loss: float | None = None
+    text: bool = False
+    offloaded: str | None = None
+
+
+def plan_of(config: Config) -> Plan:
+    """The plan of a run whose data is prepared.
+
+    Raises:
+        NotAvailable: it isn't, or the model's folder is gone.
+    """
+    from preflight.rehearsal import facts
+
+    value = config.training_value
+    train = store.open_prepared(store.folder_of(config)).train
+    schedule = schedule_of(config, len(train.dataset))
+    rehearsed = facts.read(config.artefacts("preflight") / "rehearsal.json")
+    first = rehearsed.fresh if rehearsed else None
+    return Plan(
+        steps=schedule.steps,
+        epoch=schedule.steps_per_epoch,
+        warmup=schedule.warmup,
+        rate=value("learning_rate"),
+        rank=int(config.lora_value("r")) if config.lora is not None else 0,
+        mlp=config.lora is None or _names_mlp(config.lora.get("target_modules")),
+        order=value("train_sampling_strategy"),
+        batch=value("per_device_train_batch_size"),
+        accumulation=value("gradient_accumulation_steps"),
+        fp16=bool(value("fp16")),
+        guessing=_guessing(config),
+        first_loss=first if first is not None and math.isfinite(first) else None,
+        text=bool((train.profile["shape"] == "text").all()),
+        offloaded=_offloaded(config),
+    )
+
+
+def _names_mlp(target: Any) -> bool:
+    if target is None:  # peft's own choice for the architecture: attention
+        return False
+    names = [target] if isinstance(target, str) else list(target)
+    return any(name == "all-linear" or any(part in name for part in MLP) for name in names)
+
+
+def _guessing(config: Config) -> float | None:
+    from preflight.model.tokenizer import load_tokenizer
+
+    size = len(load_tokenizer(config).hf)
+    return math.log(size) if size > 1 else None
+
+
+def _offloaded(config: Config) -> str | None:
+    devices = config.model.device_map
+    if isinstance(devices, Mapping) and {"cpu", "disk"} & set(map(str, devices.values())):
+        return "model.device_map"
+    from preflight.strategy import deepspeed_config, fsdp_config
+
+    zero = deepspeed_config(config).get("zero_optimization", {})
+    if isinstance(zero, Mapping) and any(part in zero for part in ("offload_optimizer", "offload_param")):
+        return "training.deepspeed"
+    fsdp = fsdp_config(config)
+    return "training.fsdp_config" if any(fsdp.get(key) for key in ("offload_params", "cpu_offload")) else None

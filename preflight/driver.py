@@ -82,6 +82,28 @@ def in_use(uuid: str) -> tuple[int, tuple[Process, ...]] | None:
     return free, tuple(process for process in found.values() if process.pid not in own)
 
 
+def busy(uuid: str) -> float | None:
+    """Percent of the last fraction of a second in which a card was at work; None where NVML can't tell."""
+    with _nvml() as nvml:
+        if not nvml:
+            return None
+        try:
+            return float(nvml.nvmlDeviceGetUtilizationRates(nvml.nvmlDeviceGetHandleByUUID(uuid)).gpu)
+        except nvml.NVMLError:
+            return None
+
+
+def energy(uuid: str) -> float | None:
+    """Joules that a card has taken since the driver was loaded; None where NVML can't tell."""
+    with _nvml() as nvml:
+        if not nvml:
+            return None
+        try:
+            return float(nvml.nvmlDeviceGetTotalEnergyConsumption(nvml.nvmlDeviceGetHandleByUUID(uuid))) / 1000
+        except nvml.NVMLError:
+            return None
+
+
 @contextmanager
 def _nvml() -> Iterator[Any]:
     """NVML, ready to be asked; None where it isn't installed or has no driver."""

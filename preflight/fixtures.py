@@ -254,11 +254,11 @@ def run_log(config: Config) -> "Log":
 
 
 @pytest.fixture(scope="session")
-def plan(config: Config) -> "Plan":
+def plan(config: Config, run_log: "Log") -> "Plan":
     """What was known of the run before its first step."""
-    from preflight.flight.plan import plan_of
+    from preflight.flight.plan import as_launched, plan_of
 
-    return plan_of(config)
+    return as_launched(plan_of(config), run_log)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 
 from preflight import clearance, collect, fixtures, registry, verdict
 from preflight.config import Config, ConfigError, load_config
-from preflight.findings import Finding, Found, NotApplicable, NotAvailable, Outcome, failed_assert
+from preflight.judging import findings_of, outcome_of
 from preflight.keys import CONFIG, EVIDENCE, GATE, SETUP
 from preflight.registry import Check, RegistryError, Stage
 from preflight.report import document, html, terminal
@@ -188,27 +188,11 @@ class Gate:
         """The result of one phase of one check, from what it raised."""
         code, severity = item.check.code, self.severities[item.check.code]
         error = call.excinfo.value if call.excinfo else None
-        findings = tuple(finding.as_dict() for finding in found_by(item.check, call))
-        outcome: Outcome = "passed"
-        reason = ""
-        match error:
-            case None:
-                pass
-            case _ if findings:
-                waiver = self.waivers.get(code)
-                outcome = verdict.outcome_of_findings(severity, waived=waiver is not None)
-                reason = f"waived by {waiver.by} until {waiver.expires}: {waiver.reason}" if waiver else ""
-            case NotApplicable():
-                outcome, reason = "not-applicable", str(error) or "no reason given"
-            case NotAvailable():
-                outcome, reason = "not-available", str(error) or "no reason given"
-            case pytest.skip.Exception():
-                outcome = "error"
-                reason = f"the check skipped itself ({error}); it must say not_applicable() or not_available()"
-            case _:
-                outcome, reason = "error", f"the check is broken: {type(error).__name__}: {error}"
+        found = findings_of(item.check, error if call.when == "call" else None)
+        outcome, reason = outcome_of(error, found, severity, self.waivers.get(code))
         summary, evidence = item.stash.get(EVIDENCE, ("", {}))
         seconds = call.duration + (item.stash.get(SETUP, 0.0) if call.when == "call" else 0.0)
+        findings = tuple(finding.as_dict() for finding in found)
         return Result(code, severity, outcome, reason, summary, evidence, findings, seconds)
 
     # --- the end ----------------------------------------------------------------------------------------------------
@@ -264,16 +248,6 @@ class Gate:
 def result_of(values: Mapping[str, Any]) -> Result:
     """A result back from the plain values that a report carries."""
     return Result(**{**values, "findings": tuple(values["findings"])})
-
-
-def found_by(check: Check, call: pytest.CallInfo[None]) -> tuple[Finding, ...]:
-    """What a check found. A user's may say it by a plain assert; elsewhere a failed assert is a crash."""
-    error = call.excinfo.value if call.excinfo and call.when == "call" else None
-    if isinstance(error, Found):
-        return error.findings
-    if check.code.startswith("USER-") and isinstance(error, AssertionError | pytest.fail.Exception):
-        return (failed_assert(error, check.path),)
-    return ()
 
 
 def apply(report: pytest.TestReport, result: Result) -> None:

@@ -1,53 +1,83 @@
-"""What the trainer does at each step besides training: log it, show it, stop when asked to."""
+"""What the trainer does at each step besides training: log it, and show it."""
 
 import json
-import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from transformers import TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
+from preflight.flight import Log, read_log
+from preflight.rehearsal.cost import in_words
+
 
 class RunLog(TrainerCallback):  # type: ignore[misc]
-    """`run.jsonl`: one line a logged step, flushed at once, so that a killed run leaves a readable log."""
+    """`run.jsonl`: one line a logged step, flushed at once, so that a killed run leaves a readable log.
+
+    Attributes:
+        log: What is in it, for the monitors.
+    """
 
     def __init__(self, path: Path, resume: Path | None) -> None:
         self.path = path
-        self.resume_step = int(resume.name.rpartition("-")[2]) if resume else 0
+        self.log = Log()
+        if resume and path.is_file():
+            # A run that was killed logged steps behind its last checkpoint; they will be trained, and logged, again.
+            last = int(resume.name.rpartition("-")[2])
+            kept = [record for record in read_log(path).records if record.get("step", 0) <= last]
+            for record in [*kept, {"step": last, "resumed": True}]:
+                self.log.add(record)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if not state.is_world_process_zero:
-            return
-        # A run that was killed logged steps behind its last checkpoint; they will be trained, and logged, again.
-        kept = []
-        if self.resume_step and self.path.is_file():
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self.resume_step]
-        self.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        if not self.log.records:
+            self.log.add({"step": 0, "planned_steps": state.max_steps, "processes": args.world_size})
+        if state.is_world_process_zero:
+            self.path.write_text("".join(f"{json.dumps(record)}\n" for record in self.log.records), encoding="utf-8")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if state.is_world_process_zero and logs:
-            line = json.dumps({"step": state.global_step, "time": round(time.time(), 3), **logs}, default=float)
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(line + "\n")
+            self.add({"step": state.global_step, "time": round(time.time(), 3), **logs})
+
+    @property
+    def last_step(self) -> int:
+        """The last step that was logged."""
+        return int(self.log.records[-1].get("step", 0)) if self.log.records else 0
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Write one line."""
+        line = json.dumps(record, default=float)
+        self.log.add(json.loads(line))
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
 
 
 class Progress(ProgressCallback):  # type: ignore[misc]
-    """The progress bar with the loss beside it; in a log file, a plain line a logged step."""
+    """The progress bar with the loss and the monitors beside it; in a log file, a plain line a logged step."""
+
+    def __init__(self, verdict: Callable[[], str]) -> None:
+        """Show progress.
+
+        Args:
+            verdict: What the monitors say, in a few words.
+        """
+        super().__init__()
+        self.verdict = verdict
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        shown = {key: logs[key] for key in ("loss", "eval_loss") if logs and key in logs}
+        logs = logs or {}
+        shown = [f"{key} {float(logs[key]):.3f}" for key in ("loss", "eval_loss") if key in logs]
         if not shown or not state.is_world_process_zero:
             return
         if self.training_bar is not None:
-            self.training_bar.set_postfix({key: f"{float(value):.3f}" for key, value in shown.items()})
+            self.training_bar.set_postfix_str(", ".join([*shown, self.verdict()]))
         if args.disable_tqdm:
-            text = ", ".join(f"{key} {float(value):.3f}" for key, value in shown.items())
-            print(f"step {state.global_step}/{state.max_steps}  {text}", file=sys.stderr, flush=True)
+            if (step := logs.get("step_seconds")) is not None:
+                shown += [f"{step:.3g} s a step", f"{in_words(step * (state.max_steps - state.global_step))} to go"]
+                shown += [self.verdict()]
+            print(f"step {state.global_step}/{state.max_steps}  {', '.join(shown)}", file=sys.stderr, flush=True)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if not args.disable_tqdm:
@@ -63,28 +93,3 @@ class Progress(ProgressCallback):  # type: ignore[misc]
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.training_bar is not None:
             super().on_train_end(args, state, control, **kwargs)
-
-
-class StopOnSignal(TrainerCallback):  # type: ignore[misc]
-    """On the first Ctrl-C or SIGTERM, finish the step, save a checkpoint and stop; on the second, stop at once."""
-
-    def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.signal is not None:
-            control.should_save = control.should_training_stop = True
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = signal.Signals(number)
-        print(f"\n{self.signal.name}: saving a checkpoint after this step", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """One training run, read top to bottom: verify, load, attach, train, save, record.
 
-Exit codes: 0 trained; 1 stopped or failed; 3 no valid clearance; 4 the config can't be read.
+Exit codes: 0 trained; 1 stopped or failed; 3 no valid clearance; 4 the config can't be read; 5 stopped by a monitor.
 """
 
 import argparse
@@ -9,30 +9,38 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from preflight import clearance
 from preflight.clearance import Refused
 from preflight.config import Config, ConfigError, load_config
 from preflight.data import store
 from preflight.findings import NotAvailable
+from preflight.flight.plan import plan_of
 from preflight.model import build
 
-from . import card, checkpoints, recheck
+from . import card, checkpoints, overrides, recheck
+
+if TYPE_CHECKING:
+    from .monitors import Monitors
+    from .stopping import Stop
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train the run of one config and return the exit code."""
     parser = argparse.ArgumentParser(prog="preflight train", description="Train what was cleared.")
     parser.add_argument("config", type=Path, help="the config that `pytest --preflight` cleared")
+    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=f"free to change: {', '.join(overrides.FREE)}")
     arguments = parser.parse_args(argv)
     try:
         config = load_config(arguments.config)
+        otherwise = overrides.parse(config, arguments.settings)
         statement = clearance.verify(config, "preflight")
         pass_on_this_machine(config)
-        return train(config, statement)
+        return train(config, statement, otherwise)
     except ConfigError as error:
         return fail(4, str(error))
     except Refused as error:
@@ -41,44 +49,79 @@ def main(argv: list[str] | None = None) -> int:
         return fail(1, f"can't train: {error}")
 
 
-def train(config: Config, statement: dict[str, Any]) -> int:
+def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any] | None = None) -> int:
     """Train on the prepared data of a verified clearance.
+
+    Args:
+        config: The run's config.
+        statement: Its clearance.
+        otherwise: Settings from the command line, which change nothing of what was cleared.
 
     Raises:
         build.BuildError: the model can't be loaded, or TRL refuses the settings on this machine.
         OSError: the output folder can't be written to, or the disk is full.
     """
-    from .callbacks import Progress, RunLog, StopOnSignal
+    from accelerate.utils import broadcast_object_list
+
+    from .callbacks import Progress, RunLog
+    from .gauge import Gauge, Trainer
+    from .monitors import Monitors
+    from .stopping import Interrupted, Stop
 
     started = datetime.now(UTC)
     identity = clearance.identity(statement)
     data = store.open_prepared(store.folder_of(config))
-    arguments = build.training_arguments(config)
+    arguments = build.training_arguments(config, otherwise)
+    resume = None
     if is_main_process():
-        checkpoints.claim(config.output_dir, identity)
-    with arguments.main_process_first(local=False, desc="output folder"):
-        resume = checkpoints.last_whole(config.output_dir)
+        checkpoints.claim(config.output_dir, identity, arguments.world_size)
+        resume, passed = checkpoints.go_on(config.output_dir)
+        for one in passed:
+            say(str(one))
+    (resume,) = broadcast_object_list([resume])
     say(f"resuming from {resume.name}" if resume else f"training {config.name} on {data.train.rows} cleared examples")
 
-    stop = StopOnSignal()
     held_out = data.validation.dataset if data.validation and data.validation.rows else None
-    trainer = build.make_trainer(config, arguments, data.train.dataset, held_out)
-    for callback in (RunLog(config.output_dir / "run.jsonl", resume), Progress(), stop):
+    trainer = build.make_trainer(config, arguments, data.train.dataset, held_out, kind=Trainer)
+    gauge, stop, log = Gauge(), Stop(), RunLog(config.output_dir / "run.jsonl", resume)
+    monitors = Monitors(config, plan_of(config), log, stop)
+    trainer.watch(gauge)
+    for callback in (log, monitors, Progress(lambda: monitors.verdict), stop, monitors.watchdog()):
         trainer.add_callback(callback)
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except Interrupted:
+        trainer._save_checkpoint(trainer.model, None)
+    step = trainer.state.global_step
+    if any(stop.agreed(bool(stop.monitor))):
+        return stopped_by_monitor(config, monitors, stop, step)
     if stop.signal is not None:
-        step = trainer.state.global_step
         say(f"stopped by {stop.signal.name} at step {step}, checkpoint saved; `preflight train` resumes from there")
         return 1
 
     trainer.save_model(str(config.output_dir))
     if is_main_process():
         (config.output_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle, and nothing reads it
-        history = trainer.state.log_history
-        card.write(config, data, identity=identity, seed=arguments.seed, history=history, started=started)
+        monitors.write_report()
+        card.write(config, data, statement, arguments, log.log, started=started, monitors=monitors.cards())
         checkpoints.finish(config.output_dir)
-        say(f"saved {os.path.relpath(config.output_dir)}")
+        say(f"{monitors.summary()}; saved {os.path.relpath(config.output_dir)}")
     return 0
+
+
+def stopped_by_monitor(config: Config, monitors: "Monitors", stop: "Stop", step: int) -> int:
+    """Say on one screen what happened, what is kept, and what to change."""
+    if is_main_process():
+        monitors.write_report()
+        last = checkpoints.last_whole(config.output_dir)
+        kept = f"{last.name} is kept" if last else "no checkpoint was written before"
+        if stop.broken:
+            kept += "; later weights are not finite, and were not saved"
+        name = os.path.relpath(config.path)
+        say(f"\nstopped at step {step} of {monitors.plan.steps}: {monitors.blocking()}")
+        say(f"  {kept}\n  report: {os.path.relpath(config.artefacts('flight') / 'report.html')}")
+        say(f"  next: change {name}, `pytest --preflight {name}`, `preflight train {name}`")
+    return 5
 
 
 def pass_on_this_machine(config: Config) -> None:

@@ -15,7 +15,7 @@ from .document import Mark
 from .problems import Problem
 from .sections import Data, Deployment, Evaluation, Gate, Hardware, Model, Task
 
-STAGES = ("preflight", "postflight")
+STAGES = ("preflight", "flight", "postflight")
 SECRETS = {"hub_token", "push_to_hub_token"}  # never in a report, a clearance or a run card
 OWN_SECTIONS = ("task", "model", "data", "hardware", "gate", "evaluation", "deployment")
 
@@ -105,14 +105,14 @@ class Config(BaseModel):
         """Return the folder that a stage's artefacts go to. Nothing is created.
 
         Raises:
-            ValueError: The stage is neither ``preflight`` nor ``postflight``.
+            ValueError: The stage is none of ``preflight``, ``flight`` and ``postflight``.
         """
         if stage not in STAGES:
             raise ValueError(f"no such stage: {stage!r}")
         return (self._artefacts or self.output_dir) / stage
 
     def with_artefacts(self, folder: str | Path) -> Self:
-        """Return this config with the artefacts of both stages moved below a folder (``--preflight-output``)."""
+        """Return this config with the artefacts of all stages moved below a folder (``--preflight-output``)."""
         moved = self.model_copy()
         moved._artefacts = Path(folder).expanduser().absolute()
         return moved

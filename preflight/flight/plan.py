@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from preflight.config import Config
 from preflight.data import store
+from preflight.findings import NotAvailable
+from preflight.flight.log import Log
 from preflight.schedule import schedule_of
 
 Order = Literal["random", "sequential", "group_by_length"]
@@ -59,7 +61,10 @@ def plan_of(config: Config) -> Plan:
     from preflight.rehearsal import facts
 
     value = config.training_value
-    train = store.open_prepared(store.folder_of(config)).train
+    try:
+        train = store.open_prepared(store.folder_of(config)).train
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotAvailable(f"the prepared data can't be opened; clear the run again ({error})") from error
     schedule = schedule_of(config, len(train.dataset))
     rehearsed = facts.read(config.artefacts("preflight") / "rehearsal.json")
     first = rehearsed.fresh if rehearsed else None
@@ -79,6 +84,15 @@ def plan_of(config: Config) -> Plan:
         text=bool((train.profile["shape"] == "text").all()),
         offloaded=_offloaded(config),
     )
+
+
+def as_launched(plan: Plan, log: Log) -> Plan:
+    """The plan of a run as it was launched: over how many processes is not for the config alone to say."""
+    planned = log.curve("planned_steps")
+    if not len(planned) or not plan.steps:
+        return plan
+    steps = int(planned.values[-1])
+    return replace(plan, steps=steps, epoch=max(round(plan.epoch * steps / plan.steps), 1))
 
 
 def _names_mlp(target: Any) -> bool:

@@ -92,7 +92,7 @@ def training_arguments(config: Config, otherwise: Mapping[str, Any] | None = Non
         raise BuildError(f"training: TRL refuses these settings here: {error}") from error
 
 
-def make_trainer(config: Config, arguments: Any, train: Any, validation: Any = None) -> Any:
+def make_trainer(config: Config, arguments: Any, train: Any, validation: Any = None, *, kind: Any = None) -> Any:
     """TRL's `SFTTrainer` on prepared rows, with the base model loaded and the adapter attached.
 
     Args:
@@ -100,6 +100,7 @@ def make_trainer(config: Config, arguments: Any, train: Any, validation: Any = N
         arguments: The effective `SFTConfig`.
         train: The prepared rows to train on, a `datasets.Dataset`.
         validation: Those to evaluate on; None for no evaluation.
+        kind: A subclass of `SFTTrainer` to build; that itself if not given.
 
     Raises:
         BuildError: the model or the adapter can't be built.
@@ -110,7 +111,7 @@ def make_trainer(config: Config, arguments: Any, train: Any, validation: Any = N
     from preflight.model.tokenizer import load_tokenizer
 
     arguments.disable_tqdm = arguments.disable_tqdm or not sys.stderr.isatty()
-    trainer = SFTTrainer(
+    trainer = (kind or SFTTrainer)(
         model=load_base(config),
         args=arguments,
         train_dataset=train,

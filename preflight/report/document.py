@@ -7,12 +7,14 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import preflight
 from preflight import clearance, flight, machine, verdict
 from preflight.config import Config
+from preflight.findings import NotAvailable
 from preflight.registry import SECTIONS, Check, Stage
+from preflight.report import curves
 from preflight.verdict import Result, Verdict
 
 DOCS = {"What it checks": "what", "Why it matters": "why", "How to fix": "fix", "Evidence": "evidence"}
@@ -21,7 +23,7 @@ DOCS = {"What it checks": "what", "Why it matters": "why", "How to fix": "fix", 
 def build(
     config: Config,
     *,
-    stage: Stage,
+    stage: Stage | Literal["flight"],
     verdict: Verdict,
     why: str,
     sealed: bool,
@@ -53,12 +55,16 @@ def counts(results: Mapping[str, Result]) -> dict[str, int]:
     return verdict.counts(results.values())
 
 
-def next_step(config: Config, stage: Stage, verdict: Verdict) -> str:
+def next_step(config: Config, stage: str, verdict: Verdict) -> str:
     """What to do now, as a command or an imperative."""
     name = os.path.relpath(config.path)
     match verdict, stage:
         case "green", "preflight":
             return f"preflight train {name}"
+        case "green", "flight":
+            return f"pytest --postflight {name}"
+        case _, "flight":
+            return f"Change what blocks in {name}, then pytest --preflight {name}"
         case "green", "postflight":
             return f"The model in {os.path.relpath(config.output_dir)} may be deployed."
         case "partial", _:
@@ -101,33 +107,29 @@ def _check(meta: Check, result: Result) -> dict[str, Any]:
     }
 
 
-def _digests(config: Config, stage: Stage) -> dict[str, str]:
+def _digests(config: Config, stage: Any) -> dict[str, str]:
     """What the clearance binds."""
     statement = json.loads(clearance.path(config, stage).read_text(encoding="utf-8"))
     return {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
 
 
-def pictures(config: Config, stage: Stage) -> dict[str, Any]:
+def pictures(config: Config, stage: str) -> dict[str, Any]:
     """What the HTML report draws, from the artefacts that are there."""
     found: dict[str, Any] = {}
-    for source in (_data_pictures,) if stage == "preflight" else (_loss_curve, _samples):
+    sources = {"preflight": (_data_pictures,), "flight": (_curves,), "postflight": (_curves, _samples)}
+    for source in sources[stage]:
         with contextlib.suppress(Exception):  # no picture is worth a report; a check says what is wrong with its source
             found |= source(config)
     return found
 
 
-def _loss_curve(config: Config) -> dict[str, Any]:
+def _curves(config: Config) -> dict[str, Any]:
     log = flight.read_log(config.output_dir / "run.jsonl")
-    losses, held_out = log.curve("loss").points(), log.curve("eval_loss").points()
-    if not losses:
-        return {}
-    curve = {
-        "steps": [step for step, _ in losses],
-        "loss": [loss for _, loss in losses],
-        "eval_steps": [step for step, _ in held_out],
-        "eval_loss": [loss for _, loss in held_out],
-    }
-    return {"loss_curve": curve}
+    memory = None
+    with contextlib.suppress(NotAvailable):
+        memory = min((gpu.memory for gpu in clearance.assumed(config).gpus), default=None)
+    found = curves.charts(log, memory)
+    return {"curves": found} if found else {}
 
 
 def _samples(config: Config) -> dict[str, Any]:

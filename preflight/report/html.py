@@ -36,7 +36,9 @@ LOOKS = {  # outcome: (icon, tone); whatever is unknown looks as serious as a fa
 }
 LONGEST_TEXT = 20_000  # characters of one value shown; report.json has the whole
 MOST_POINTS = 600  # of one line in a chart
-FRAME = {"width": 480, "height": 250, "left": 46, "right": 468, "top": 14, "floor": 212}  # of a chart, in SVG units
+FEW = 24  # points of a line; each is marked
+STYLES = ("solid", "dashed", "dotted")  # of the lines of a chart
+FRAME = {"width": 480, "height": 250, "left": 56, "right": 454, "top": 14, "floor": 212}  # of a chart, in SVG units
 KEPT = "\n\t\u200c\u200d"  # line breaks, tabs, and the joiners that scripts and emoji need
 
 
@@ -80,6 +82,10 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and abs(value) < 1e15 else math.nan
 
 
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"
+
+
 def _ticks(low: float, span: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(span / 5))
     step = next(s * power for s in (1, 2, 2.5, 5, 10) if s * power >= span / 5 * 0.999)
@@ -110,27 +116,35 @@ def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [p for c in chunks for p in sorted({min(c, key=SECOND), max(c, key=SECOND)})] if size > 2 else points
 
 
-def line_chart(curve: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Lay out the loss curve; a loss that isn't a finite number leaves a gap and is named."""
-    series, broken, lines, told = [], [], [], []
-    for name, steps, losses in (("training", "steps", "loss"), ("validation", "eval_steps", "eval_loss")):
-        both = zip(curve.get(steps) or [], curve.get(losses) or [], strict=False)
+def line_chart(chart: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Lay out curves; a value that isn't a finite number leaves a gap and is named."""
+    series, broken, lines, told = [], set(), [], []
+    for line in chart.get("lines") or []:
+        both = zip(line.get("steps") or [], line.get("values") or [], strict=False)
         points = [(x, _number(y)) for x, y in both if math.isfinite(_number(x))]
         runs = [list(run) for good, run in groupby(points, lambda p: math.isfinite(p[1])) if good]
-        broken += [f"{x:g}" for x, y in points if not math.isfinite(y)]
+        broken |= {x for x, y in points if not math.isfinite(y)}
         if runs:
-            series.append((name, runs))
+            series.append((str(line.get("name")), runs))
     if not series:
         return None
-    axes = _Axes(*zip(*(point for _, runs in series for run in runs for point in run), strict=True))
-    for name, runs in series:
+    xs, ys = zip(*(point for _, runs in series for run in runs for point in run), strict=True)
+    limit = _number((chart.get("limit") or {}).get("value"))
+    marks = [value for value in (_number(chart.get("floor")), limit) if math.isfinite(value)]
+    axes = _Axes(xs, [*ys, *marks])
+    for (name, runs), style in zip(series, STYLES, strict=False):
         drawn = [[f"{axes.x(x)} {axes.y(y)}" for x, y in _thin(run)] for run in runs]
         path = "".join(f"M{'L'.join(run)}" for run in drawn if len(run) > 1)
-        dots = [p.split() for run in drawn for p in run if name == "validation" or len(run) == 1]
-        lines.append({"name": name, "d": path, "dots": dots[:MOST_POINTS]})
-        step, lowest = min((point for run in runs for point in run), key=SECOND)
-        told.append(f"{name} loss {runs[0][0][1]:.3g} to {runs[-1][-1][1]:.3g}, lowest {lowest:.3g} at step {step:g}")
-    return {"axes": axes, "lines": lines, "text": "; ".join(told), "broken": broken}
+        few = sum(map(len, drawn)) <= FEW
+        dots = [p.split() for run in drawn for p in run if few or len(run) == 1]
+        lines.append({"name": name, "style": style, "d": path, "dots": dots[:MOST_POINTS]})
+        points = [point for run in runs for point in run]
+        (low_at, low), (high_at, high) = min(points, key=SECOND), max(points, key=SECOND)
+        ends = f"{name} {_short(points[0][1])} to {_short(points[-1][1])}"
+        told.append(f"{ends}, lowest {_short(low)} at step {low_at:.0f}, highest {_short(high)} at step {high_at:.0f}")
+    text = "; ".join(told) + (f" ({unit})" if (unit := chart.get("unit")) else "")
+    mark = (axes.y(limit), f"{chart['limit'].get('name')}: {_short(limit)}") if math.isfinite(limit) else None
+    return {"axes": axes, "lines": lines, "text": text, "broken": [f"{x:.0f}" for x in sorted(broken)], "limit": mark}
 
 
 def histogram(data: Mapping[str, Any]) -> dict[str, Any] | None:

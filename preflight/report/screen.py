@@ -11,6 +11,7 @@ from typing import Any
 from preflight import flight
 from preflight.config import Config, ConfigError, load_config
 from preflight.findings import counted
+from preflight.report import curves
 from preflight.report.terminal import safe
 
 WIDTH = 76
@@ -34,7 +35,10 @@ def show(path: Path) -> int:
     reports = {stage: read_report(config, stage) for stage in ("preflight", "postflight")}
     print(safe(config.name))
     if (log := config.output_dir / "run.jsonl").is_file():
-        print(f"\n{loss_curve(flight.read_log(log))}", end="")
+        found = flight.read_log(log)
+        print(f"\n{loss_curve(found)}", end="")
+        for label, text in curves.in_words(curves.measured(found)).items():
+            print_line(label, text)
     for stage, report in reports.items():
         print()
         for label, text in stage_lines(config, stage, report):

@@ -98,6 +98,24 @@ def test_a_run_that_was_stopped_goes_on(project, show):
     assert "preflight train config.yaml (goes on from its last checkpoint)" in " ".join(screen.split())
 
 
+def test_speed_time_memory_and_energy_stand_below_the_curve(project, show):
+    (project.folder / "run").mkdir()
+    step = {"loss": 2.0, "tokens_per_second": 1234.5, "step_seconds": 0.25, "wait_seconds": 0.01, "energy_wh": 0.5}
+    memory = {"memory_resident": 3 * 2**30, "memory_reserved": 70 * 2**30}
+    log = "".join(json.dumps({"step": n, **step, **memory}) + "\n" for n in (1, 2))
+    project.text(log, "run/run.jsonl")
+
+    lines = show()[1].splitlines()
+    start = lines.index("speed       1,234 tokens/s")
+    assert "step" in lines[start - 1]
+    assert lines[start + 1 : start + 5] == [
+        "step        0.25 s, 4% of it waiting for data",
+        "memory      at most 3.0 GiB in the process and 70.0 GiB reserved on the card",
+        "energy      1 Wh",
+        "",
+    ]
+
+
 def test_a_log_without_losses_is_no_chart(project, show):
     (project.folder / "run").mkdir()
     (project.folder / "run" / "run.jsonl").write_text("", encoding="utf-8")

@@ -121,6 +121,23 @@ def test_damaged_prepared_data_costs_pictures_and_not_the_report(project, name):
     assert "Traceback" not in run.screen
 
 
+def test_the_curves_of_a_run_are_in_the_reports_of_flight_and_postflight(project):
+    (project.folder / "run" / "preflight").mkdir(parents=True)
+    gpus = [{"name": "A100", "memory": 80 * 2**30}, {"name": "A100", "memory": 40 * 2**30}]
+    project.text(json.dumps({"predicate": {"target": {"local": True, "gpus": gpus}}}), "run/preflight/clearance.json")
+    steps = [{"step": step, "loss": 3.0 / step, "memory_reserved": 2**30} for step in (1, 2, 3)]
+    project.text("".join(json.dumps(step) + "\n" for step in steps), "run/run.jsonl")
+    config = load_config(project.write())
+
+    drawn = document.pictures(config, "flight")
+
+    assert [chart["title"] for chart in drawn["curves"]] == ["Loss", "Memory"]
+    assert drawn["curves"][0]["lines"] == [{"name": "training", "steps": [1, 2, 3], "values": [3.0, 1.5, 1.0]}]
+    assert drawn["curves"][1]["limit"]["value"] == 40
+    assert document.pictures(config, "postflight") == drawn
+    assert document.pictures(config, "preflight") == {}
+
+
 @pytest.mark.parametrize("name", ["run.jsonl", "postflight/samples.json"])
 def test_a_damaged_log_costs_its_picture_and_not_the_report(project, name):
     (project.folder / "run" / "postflight").mkdir(parents=True)

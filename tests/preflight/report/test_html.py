@@ -57,6 +57,12 @@ def check(number: int, outcome: str = "passed", *, text: str = "words", **change
     } | changes
 
 
+def curve(*values: list[Any], title: str = "Loss", name: str = "line", **more: Any) -> dict[str, Any]:
+    """A chart of lines that have a value at each step from 1."""
+    named = [{"name": f"{name} {n}", "steps": list(range(1, len(v) + 1)), "values": v} for n, v in enumerate(values)]
+    return {"title": title, "lines": named, **more}
+
+
 def report(text: str = "words", **changes: Any) -> dict[str, Any]:
     """A report with every outcome and picture, and `text` wherever the user's text can be."""
     checks = [check(101 + n, outcome, text=text) for n, outcome in enumerate(OUTCOMES)]
@@ -75,7 +81,12 @@ def report(text: str = "words", **changes: Any) -> dict[str, Any]:
         "counts": dict.fromkeys(OUTCOMES, 1),
         "checks": checks,
         "pictures": {
-            "loss_curve": {"steps": [1, 2, 3], "loss": [2.5, None, 1.5], "eval_steps": [1, 3], "eval_loss": [2.4, 1.6]},
+            "curves": [
+                curve([2.5, None, 1.5], title=text, name=text),
+                curve(
+                    [0.5, 0.75, 0.5], [0.5, 0.25, None], [0.1, 0.2, 0.3], limit={"name": text, "value": 2.0}, unit=text
+                ),
+            ],
             "token_lengths": {"edges": [0, 64, 128, 192], "counts": [3, 9, 1], "max_length": 128},
             "label_view": [
                 {"row": 12, "pieces": [{"text": text, "supervised": False}, {"text": text, "supervised": True}]}
@@ -319,22 +330,49 @@ def test_duration(seconds: float | None, expected: str):
     assert expected == duration(seconds)
 
 
-def test_the_loss_curve_breaks_at_what_is_no_number():
+def test_a_curve_breaks_at_what_is_no_number():
     """NaN, infinity and null leave a gap and are named; the scale ignores them."""
-    chart = line_chart({"steps": [1, 2, 3, 4, 5, 6], "loss": [3.0, 2.0, math.nan, None, 1.0, math.inf]})
+    chart = line_chart(curve([3.0, 2.0, math.nan, None, 1.0, math.inf], name="training"))
 
     assert chart is not None
     assert chart["broken"] == ["3", "4", "6"]
     assert chart["lines"][0]["d"].count("M") == 1
+    assert len(chart["lines"][0]["dots"]) == 3
+    assert chart["text"] == "training 0 3 to 1, lowest 1 at step 5, highest 3 at step 1"
+
+
+def test_of_a_long_curve_only_points_between_gaps_are_marked():
+    """A line shows what has neighbours; what stands alone needs a dot."""
+    chart = line_chart(curve([1.0] * 50 + [None, 2.0, None] + [1.0] * 50))
+
+    assert chart is not None
+    assert chart["lines"][0]["d"].count("M") == 2
     assert len(chart["lines"][0]["dots"]) == 1
-    assert chart["text"] == "training loss 3 to 1, lowest 1 at step 5"
 
 
-def test_a_long_loss_curve_stays_small_and_keeps_its_spike():
+def test_the_lines_of_a_chart_can_be_told_apart_without_colour():
+    """Solid, dashed and dotted, and the caption says which is which."""
+    words = Page(render_html(report(pictures={"curves": [curve([1, 2], [2, 3], [3, 4])]}))).text
+
+    assert "Loss by step; line 0 solid; line 1 dashed; line 2 dotted" in words
+
+
+def test_the_axis_starts_at_the_floor_and_reaches_the_limit():
+    """Memory against what the card has: neither the line nor the limit leaves the frame."""
+    chart = line_chart(curve([40, 60], floor=0, limit={"name": "card in total", "value": 80}, unit="GiB"))
+
+    assert chart is not None
+    assert chart["limit"] == (14, "card in total: 80")
+    assert chart["lines"][0]["dots"] == [["56.0", "113.0"], ["454.0", "63.5"]]
+    assert next(label for _, label in chart["axes"].y_ticks) == "0"
+    assert chart["text"].endswith(" (GiB)")
+
+
+def test_a_long_curve_stays_small_and_keeps_its_spike():
     """A hundred thousand steps are thinned; the one spike is still drawn at the top."""
     loss = [1.0 + n % 7 / 100 for n in range(100_000)]
     loss[54_321] = 9.0
-    chart = line_chart({"steps": list(range(100_000)), "loss": loss})
+    chart = line_chart(curve(loss))
 
     assert chart is not None
     path = chart["lines"][0]["d"]
@@ -343,28 +381,30 @@ def test_a_long_loss_curve_stays_small_and_keeps_its_spike():
 
 
 @pytest.mark.parametrize(
-    "curve",
+    "chart",
     [
         {},
-        {"steps": [], "loss": []},
-        {"steps": [1], "loss": [None]},
-        {"steps": ["<b>"], "loss": ["<b>"]},
-        {"steps": [10**400], "loss": [1e308]},
+        {"lines": []},
+        curve([]),
+        curve([None]),
+        {"lines": [{"name": "loss", "steps": ["<b>"], "values": ["<b>"]}]},
+        {"lines": [{"name": "loss", "steps": [10**400], "values": [1e308]}]},
     ],
 )
-def test_no_loss_no_curve(curve: dict[str, Any]):
+def test_no_values_no_curve(chart: dict[str, Any]):
     """Nothing to draw draws nothing."""
-    assert line_chart(curve) is None
+    assert line_chart(chart) is None
 
 
 @pytest.mark.parametrize("loss", [[0.5], [0.5, 0.5], [0, 0], [1e-9, 2e-9], [-5, 1e14]])
-def test_flat_and_extreme_curves_stay_in_the_frame(loss: list[float]):
+@pytest.mark.parametrize("floor", [None, 0])
+def test_flat_and_extreme_curves_stay_in_the_frame(loss: list[float], floor: float | None):
     """A single point, a flat line and extreme values are drawn inside the frame."""
-    chart = line_chart({"steps": list(range(len(loss))), "loss": loss})
+    chart = line_chart(curve(loss, floor=floor))
 
     assert chart is not None
     points = [p.split() for p in re.split("[ML]", chart["lines"][0]["d"])[1:]] or chart["lines"][0]["dots"]
-    assert all(46 <= float(x) <= 468 and 14 <= float(y) <= 212 for x, y in points)
+    assert all(56 <= float(x) <= 454 and 14 <= float(y) <= 212 for x, y in points)
 
 
 def test_histogram_marks_what_is_cut():
@@ -376,7 +416,7 @@ def test_histogram_marks_what_is_cut():
     assert wide is not None
     assert [bar["over"] for bar in drawn["bars"]] == [False, False, True]
     assert drawn["text"] == "13 examples; most (9) between 64 and 128 tokens"
-    assert wide["limit"] == (468, "max_length 512")
+    assert wide["limit"] == (454, "max_length 512")
 
 
 @pytest.mark.parametrize(
@@ -479,6 +519,27 @@ def test_browser_filters_and_search(browse: Callable[..., Any]):
 
     click(page, "header a[data-only=error]")
     assert shown(page) == ["error"]
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_browser_curves(browse: Callable[..., Any], width: int):
+    """Every chart is drawn inside its frame, and has a name and a description for who can't see it."""
+    long = curve([n % 97 / 10 for n in range(2000)], [5.0] * 2000, [2.0] * 2000, limit={"name": "most", "value": 12})
+    short = curve([1.0], title="One value")
+    page = browse(report(pictures={"curves": [long, short, curve([None]), curve([1.0, None, 2.0])]}), width=width)
+
+    drawings = page.find_elements("css selector", "figure svg")
+    assert [drawing.aria_role for drawing in drawings] == ["image"] * 3
+    assert drawings[0].accessible_name.startswith("Loss by step line 0 0 to 5.9, lowest 0 at step 1, highest 9.6 at")
+    assert drawings[1].accessible_name.startswith("One value by step line 0 1 to 1")
+    outside = """return [...document.querySelectorAll('svg path, svg circle, svg line, svg text')].filter((e) => {
+      const box = e.getBoundingClientRect(), frame = e.ownerSVGElement.getBoundingClientRect();
+      const beyond = [frame.left - box.left, box.right - frame.right, frame.top - box.top, box.bottom - frame.bottom];
+      return Math.max(...beyond) > 1;
+    }).map((e) => e.outerHTML.slice(0, 80))"""
+    assert page.execute_script(outside) == []
+    styles = "return [...document.querySelectorAll('svg path')].map((e) => getComputedStyle(e).strokeDasharray)"
+    assert page.execute_script(styles)[:3] == ["none", "6px, 4px", "2px, 3px"]
 
 
 def test_browser_details_open(browse: Callable[..., Any]):

@@ -11,6 +11,7 @@ from preflight.report.schema import report_schema, validate
 
 jsonschema = pytest.importorskip("jsonschema")
 
+CURVE = {"title": "Loss", "lines": [{"name": "training", "steps": [1, 2], "values": [2.5, None]}]}
 OUTCOMES = ["passed", "failed", "warned", "waived", "not-applicable", "not-available", "not-run", "error"]
 
 
@@ -82,11 +83,12 @@ def test_every_object_is_closed_unless_it_is_free_form():
     [
         pytest.param(lambda r: None, id="red"),
         pytest.param(lambda r: r.update(verdict="partial", stage="postflight"), id="partial"),
+        pytest.param(lambda r: r.update(stage="flight"), id="flight"),
         pytest.param(lambda r: r.update(verdict="green", checks=[], counts=dict.fromkeys(OUTCOMES, 0)), id="green"),
         pytest.param(lambda r: r["checks"][0].update(evidence="free"), id="evidence-is-free-form"),
         pytest.param(lambda r: r["checks"][0].update(outcome="not-run", reason="cut off"), id="reason"),
         pytest.param(lambda r: r["checks"][0].update(docs={"what": "…"}, item="Format"), id="docs"),
-        pytest.param(lambda r: r.update(pictures={"loss_curve": {"steps": [1, 2], "loss": [2.5, None]}}), id="nan"),
+        pytest.param(lambda r: r.update(pictures={"curves": [CURVE]}), id="nan"),
         pytest.param(
             lambda r: r.update(pictures={"label_view": [{"row": 0, "pieces": [{"text": "\n", "supervised": True}]}]}),
             id="labels",
@@ -109,7 +111,7 @@ def test_honest_reports_pass(edit: Callable[[dict[str, Any]], object]):
         (lambda r: r.pop("verdict"), "(top level)"),
         (lambda r: r.update(schema=2), "schema"),
         (lambda r: r.update(verdict="greenish"), "verdict"),
-        (lambda r: r.update(stage="flight"), "stage"),
+        (lambda r: r.update(stage="landing"), "stage"),
         (lambda r: r.update(started="yesterday"), "started"),
         (lambda r: r.update(seconds=-1), "seconds"),
         (lambda r: r["tool"].update(url="x"), "tool"),
@@ -126,6 +128,7 @@ def test_honest_reports_pass(edit: Callable[[dict[str, Any]], object]):
         (lambda r: r["checks"][0]["findings"][0].update(line=17), "checks/0/findings/0"),
         (lambda r: r["checks"][0]["findings"].append({"fix": "x"}), "checks/0/findings/1"),
         (lambda r: r.update(pictures={"pie": []}), "pictures"),
+        (lambda r: r.update(pictures={"curves": [CURVE, CURVE | {"lines": [{}]}]}), "pictures/curves/1/lines/0"),
     ],
 )
 def test_broken_reports_are_refused_with_the_place(edit: Callable[[dict[str, Any]], object], place: str):

@@ -1,0 +1,52 @@
+import math
+from typing import Any
+
+from preflight import Finding, check, not_applicable, report_findings
+from preflight.fixtures import Evidence
+from preflight.flight import Log
+from preflight.flight.plan import Plan
+from preflight.flight.trend import losses_of, noise, times
+
+
+@check(
+    "RUN-112",
+    "starts-calmly",
+    severity="recommended",
+    section=5,
+    item="No warmup: early instability",
+    thresholds={"max_rise": 0.2, "logged": 10},
+)
+def the_loss_does_not_rise_at_the_start(run_log: Log, plan: Plan, evidence: Evidence, limits: Any) -> None:
+    """The loss doesn't rise over the first steps.
+
+    What it checks: The mean of the second to tenth logged loss against the first: 20 % higher, and more than noise
+    could do. Rows in a fixed order are not judged.
+    Why it matters: The first updates are taken at the full rate with moments of the optimizer that are not settled;
+    what they destroy has to be learned again, or never is.
+    How to fix: Set `training.warmup_steps: 0.03`, 3 % of the run; where there is a warm-up, lower the rate by 2-10x.
+    Evidence: the checklist's common issues: no warm-up, early instability: add 3-5 % warm-up.
+    """
+    losses = losses_of(run_log, plan).values[: limits.logged]
+    if plan.order != "random":
+        not_applicable(f"rows come in the order {plan.order}")
+    if len(losses) < limits.logged:
+        not_applicable(f"asked from {limits.logged} logged losses on")
+    first, rest = float(losses[0]), float(losses[1:].mean())
+    evidence(f"{first:.3f}, then {rest:.3f}", first=first, rest=rest)
+    error = noise(losses) * math.sqrt(1 + 1 / (len(losses) - 1))
+    if rest - first <= max(limits.max_rise * first, 3 * error):
+        return
+    report_findings(
+        [
+            Finding(
+                f"the loss rose at once: {first:.3f} first, {rest:.3f} over the next {len(losses) - 1} logged steps",
+                where=f"the first {limits.logged} logged steps",
+                observed=f"{rest / first - 1:+.0%}",
+                expected=f"{limits.max_rise:+.0%} or less",
+                why="The first updates destroyed what the base model knew.",
+                fix=f"Lower training.learning_rate by 2-10x, from {plan.rate:g} to {times(plan.rate, 0.1, 0.5)}."
+                if plan.warmup
+                else f"Set training.warmup_steps: 0.03 ({math.ceil(0.03 * plan.steps)} steps of {plan.steps}).",
+            )
+        ]
+    )

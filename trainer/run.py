@@ -24,6 +24,8 @@ from preflight.model import build
 
 from . import card, checkpoints, overrides, recheck
 
+STOPPED = 5  # by a monitor
+
 if TYPE_CHECKING:
     from .monitors import Monitors
     from .stopping import Stop
@@ -86,14 +88,16 @@ def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any
     gauge, stop, log = Gauge(), Stop(), RunLog(config.output_dir / "run.jsonl", resume)
     monitors = Monitors(config, plan_of(config), log, stop)
     trainer.watch(gauge)
-    for callback in (log, monitors, Progress(lambda: monitors.verdict), stop, monitors.watchdog()):
+    watchdog = [monitors.watchdog()] if is_main_process() else []
+    for callback in (log, monitors, Progress(lambda: monitors.verdict), stop, *watchdog):
         trainer.add_callback(callback)
     try:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     except Interrupted:
         trainer._save_checkpoint(trainer.model, None)
     step = trainer.state.global_step
-    if any(stop.agreed(bool(stop.monitor))):
+    blocked = any(stop.agreed(bool(stop.monitor)))
+    if blocked and (stop.broken or step < trainer.state.max_steps):
         return stopped_by_monitor(config, monitors, stop, step)
     if stop.signal is not None:
         say(f"stopped by {stop.signal.name} at step {step}, checkpoint saved; `preflight train` resumes from there")
@@ -106,7 +110,9 @@ def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any
         card.write(config, data, statement, arguments, log.log, started=started, monitors=monitors.cards())
         checkpoints.finish(config.output_dir)
         say(f"{monitors.summary()}; saved {os.path.relpath(config.output_dir)}")
-    return 0
+        if blocked:  # at the very end: what was trained is whole, and kept
+            say(f"\ntrained, but {monitors.blocking()}")
+    return STOPPED if blocked else 0
 
 
 def stopped_by_monitor(config: Config, monitors: "Monitors", stop: "Stop", step: int) -> int:
@@ -121,7 +127,7 @@ def stopped_by_monitor(config: Config, monitors: "Monitors", stop: "Stop", step:
         say(f"\nstopped at step {step} of {monitors.plan.steps}: {monitors.blocking()}")
         say(f"  {kept}\n  report: {os.path.relpath(config.artefacts('flight') / 'report.html')}")
         say(f"  next: change {name}, `pytest --preflight {name}`, `preflight train {name}`")
-    return 5
+    return STOPPED
 
 
 def pass_on_this_machine(config: Config) -> None:

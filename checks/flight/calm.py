@@ -5,7 +5,7 @@ from preflight import Finding, check, not_applicable, report_findings
 from preflight.fixtures import Evidence
 from preflight.flight import Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import losses_of, noise, times
+from preflight.flight.trend import losses_of, lower, noise
 
 
 @check(
@@ -44,7 +44,7 @@ def the_loss_does_not_rise_at_the_start(run_log: Log, plan: Plan, evidence: Evid
                 observed=f"{rest / first - 1:+.0%}",
                 expected=f"{limits.max_rise:+.0%} or less",
                 why="The first updates destroyed what the base model knew.",
-                fix=f"Lower training.learning_rate by 2-10x, from {plan.rate:g} to {times(plan.rate, 0.1, 0.5)}."
+                fix=f"{lower(plan.rate)}."
                 if plan.warmup
                 else f"Set training.warmup_steps: 0.03 ({math.ceil(0.03 * plan.steps)} steps of {plan.steps}).",
             )

@@ -7,7 +7,7 @@ from preflight import Finding, check, not_applicable, report_findings
 from preflight.fixtures import Evidence
 from preflight.flight import Curve, Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import losses_of, noise, times
+from preflight.flight.trend import losses_of, lower, noise
 
 
 @check(
@@ -16,14 +16,14 @@ from preflight.flight.trend import losses_of, noise, times
     severity="required",
     section=5,
     item="Learning rate too high: loss spikes, NaN",
-    thresholds={"max_of_first": 1.3, "max_lost": 0.5, "window": 10, "first": 5},
+    thresholds={"max_of_first": 1.3, "max_in_order": 4, "max_lost": 0.5, "window": 10, "first": 5},
 )
 def the_loss_does_not_diverge(run_log: Log, plan: Plan, evidence: Evidence, limits: Any) -> None:
     """The loss doesn't rise above that of the untrained model, nor lose most of what it had gained.
 
     What it checks: The mean of the last 10 logged losses: more than 1.3 times that of the first five, or so far above
     the lowest such mean that half of the first loss is lost again; and more than noise could do. Of rows in a fixed
-    order only a doubling counts, since later ones may be harder.
+    order only four times the first counts, since later ones may be harder.
     Why it matters: The updates are larger than the model can follow: it gets worse than its base, and seldom recovers.
     How to fix: Lower `training.learning_rate` by 2-10x; with rsLoRA lower `lora.lora_alpha` instead.
     Evidence: the checklist's common issues; haotian-liu/LLaVA#1301, a rate that made the loss jump mid-run.
@@ -78,7 +78,8 @@ def judge(now: State, plan: Plan, limits: Any) -> list[Finding]:
         limits: The check's thresholds.
     """
     shuffled = plan.order == "random"
-    above = now.last - (limits.max_of_first if shuffled else 2.0) * now.first
+    most = now.first * (limits.max_of_first if shuffled else limits.max_in_order)
+    above = now.last - most
     lost = now.last - now.lowest - limits.max_lost * now.first if shuffled else -math.inf
     # The noise counts once more: of a curve that is looked at after every step the worst moment is seen.
     if max(above, lost) <= 0 or now.last - (now.first if above > 0 else now.lowest) < 4 * now.error:
@@ -89,8 +90,8 @@ def judge(now: State, plan: Plan, limits: Any) -> list[Finding]:
             f"the loss diverges: {now.last:.3f} over the last {limits.window} logged steps, from {since}",
             where=f"step {now.step}",
             observed=f"{now.last:.3f}",
-            expected=f"below {limits.max_of_first * now.first:.3f}",
+            expected=f"below {most:.3f}",
             why="The model is getting worse than its base: updates are larger than it can follow.",
-            fix=f"Lower training.learning_rate by 2-10x, from {plan.rate:g} to {times(plan.rate, 0.1, 0.5)}.",
+            fix=f"{lower(plan.rate)}.",
         )
     ]

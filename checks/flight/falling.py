@@ -8,7 +8,7 @@ from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.flight import Curve, Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import Change, change, finite, last_step, losses_of, times
+from preflight.flight.trend import Change, change, finite, higher, last_step, losses_of, lower
 
 
 @check(
@@ -17,15 +17,15 @@ from preflight.flight.trend import Change, change, finite, last_step, losses_of,
     severity="required",
     section=5,
     item="Loss decreasing: steady decrease first epoch",
-    thresholds={"min_drop": 0.02, "visible": 0.1, "min_steps": 50},
+    thresholds={"min_drop": 0.02, "visible": 0.1, "min_steps": 50, "fewest": 20},
 )
 def the_training_loss_falls(run_log: Log, plan: Plan, evidence: Evidence, limits: Any) -> None:
     """The training loss falls over the first epoch, and over the run.
 
     What it checks: The mean loss of the last quarter of logged steps against that of the first; in a short log, of the
     halves. Over several epochs of rows in a fixed order, one epoch against another. It is asked once the first epoch is
-    over, 50 steps after the warm-up at the earliest, and at the end. A curve so noisy that a fall of 10 % couldn't be
-    seen is not judged, nor one whose validation loss falls.
+    over, 50 steps after the warm-up at the earliest, and at the end. A run of fewer than 20 steps after the warm-up is
+    not judged, nor a curve so noisy that a fall of 10 % couldn't be seen, nor one whose validation loss falls.
     Why it matters: A loss that doesn't fall means that nothing was learned: labels, rate or target modules are wrong.
     How to fix: Raise `training.learning_rate` by 2-5x, train longer, or add the MLP layers to `lora.target_modules`. If
     the loss rose, lower the rate by 2-10x.
@@ -35,6 +35,8 @@ def the_training_loss_falls(run_log: Log, plan: Plan, evidence: Evidence, limits
     losses = losses_of(run_log, plan)
     step = last_step(run_log)
     early = max(plan.epoch, plan.warmup + limits.min_steps)
+    if plan.steps < plan.warmup + limits.fewest:
+        not_applicable(f"a run of {plan.steps} steps, {plan.warmup} of them warm-up, is too short to tell")
     if step < min(early, plan.steps):
         not_applicable(f"asked from step {min(early, plan.steps)} on")
     found = compare(losses, plan)
@@ -79,10 +81,7 @@ def judge(found: Change, held_out: float | None, logged: int, plan: Plan, limits
         return []
     if held_out is not None and held_out >= limits.min_drop:
         return []
-    if found.last > found.first:
-        fix = f"Lower training.learning_rate by 2-10x, to {times(plan.rate, 0.1, 0.5)}."
-    else:
-        fix = f"Raise training.learning_rate by 2-5x, to {times(plan.rate, 2, 5)}, or train longer."
+    fix = f"{lower(plan.rate)}." if found.last > found.first else f"{higher(plan.rate)}, or train longer."
     return [
         Finding(
             f"the training loss does not fall: {found.first:.3f} at the start, {found.last:.3f} at the end",

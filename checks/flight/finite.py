@@ -7,7 +7,7 @@ from preflight import Finding, check, not_available, report_findings
 from preflight.fixtures import Evidence
 from preflight.flight import Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import times
+from preflight.flight.trend import lower
 
 LOSSES = ("loss", "eval_loss", "train_loss")
 
@@ -68,7 +68,7 @@ def judge(log: Log, plan: Plan, norms: int) -> list[Finding]:
             observed=str(value),
             expected="a finite number",
             why="From here on the weights are NaN; the adapter that was saved is useless.",
-            fix=f"Lower training.learning_rate by 2-10x, to {times(plan.rate, 0.1, 0.5)}.{precision}",
+            fix=f"{lower(plan.rate)}.{precision}",
         )
         for step, key, value in sorted(broken, key=lambda found: found[0])[:1]
     ]

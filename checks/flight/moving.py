@@ -3,7 +3,6 @@ from typing import Any
 import numpy as np
 
 from preflight import Finding, check, not_applicable, report_findings
-from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.flight import Curve, Log
 from preflight.flight.plan import Plan
@@ -33,17 +32,13 @@ def the_trained_weights_move(run_log: Log, plan: Plan, evidence: Evidence, limit
     )
     if max(len(still), len(norms)) < limits.in_a_row:
         not_applicable(f"asked from {limits.in_a_row} logged steps on")
-    moved = count.values[-1] - still.values[-1] if len(still) else float("nan")
-    evidence(f"{moved:.0f} of {count.values[-1]:.0f} matrices moved" if len(still) else "gradients only")
+    total = int(count.values[-1]) if len(count) else 0
+    moved = total - int(still.values[-1]) if len(still) else 0
+    evidence(f"{moved} of {total} matrices moved" if total else "gradients only", moved=moved, matrices=total)
     tail = slice(-limits.in_a_row, None)
-    found = {
-        f"none of {counted(int(count.values[-1]), 'trained matrix').replace('matrixs', 'matrices')} moves": len(still)
-        >= limits.in_a_row
-        and bool((still.values[tail] >= count.values[tail]).all() and (count.values[tail] > 0).all())
-        if len(count)
-        else False,
-        "the gradient norm is exactly zero": len(norms) >= limits.in_a_row and bool((norms.values[tail] == 0).all()),
-    }
+    stands = total > 0 and bool((still.values[tail] >= count.values[tail]).all())
+    no_gradient = len(norms) >= limits.in_a_row and bool((norms.values[tail] == 0).all())
+    found = {f"none of {total} trained matrices moves": stands, "the gradient norm is exactly zero": no_gradient}
     step = int(max([0, *still.steps[-1:], *norms.steps[-1:]]))
     report_findings(
         Finding(

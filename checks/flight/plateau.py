@@ -4,7 +4,7 @@ from preflight import Finding, check, not_applicable, report_findings
 from preflight.fixtures import Evidence
 from preflight.flight import Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import Change, change, last_step, losses_of, times
+from preflight.flight.trend import Change, change, higher, last_step, losses_of
 
 
 @check(
@@ -44,7 +44,7 @@ def the_loss_does_not_stop_falling_early(run_log: Log, plan: Plan, evidence: Evi
                 observed=found.words,
                 expected=f"{-limits.min_drop:+.0%} or less by now",
                 why="At this rate the rest of the run will change as little.",
-                fix=f"Raise training.learning_rate by 2-5x, from {plan.rate:g} to {times(plan.rate, 2, 5)}.",
+                fix=f"{higher(plan.rate)}.",
             )
         ]
     )

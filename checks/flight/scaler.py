@@ -4,7 +4,7 @@ from preflight import Finding, check, not_applicable, report_findings
 from preflight.fixtures import Evidence
 from preflight.flight import Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import times
+from preflight.flight.trend import lower
 
 
 @check(
@@ -45,8 +45,8 @@ def the_loss_scaler_finds_its_scale(run_log: Log, plan: Plan, evidence: Evidence
                 observed=f"{scales.values[-1]:g}",
                 expected=f"{limits.min_scale:g} or more",
                 why="Skipped steps learn nothing: the values of this model don't fit into fp16.",
-                fix="Set training.bf16: true on a card that has it; else model.dtype: float32, or "
-                f"training.learning_rate: {times(plan.rate, 0.1, 0.5)}.",
+                fix="Set training.bf16: true on a card that has it; else model.dtype: float32. If neither helps: "
+                f"{lower(plan.rate)}.",
             )
         ]
     )

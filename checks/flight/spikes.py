@@ -8,7 +8,7 @@ from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.flight import Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import finite, losses_of, times
+from preflight.flight.trend import finite, losses_of, lower
 
 
 @check(
@@ -53,8 +53,7 @@ def neither_loss_nor_gradients_spike(run_log: Log, plan: Plan, evidence: Evidenc
             observed=str(len(steps)),
             expected=f"{limits.max_spikes} or fewer",
             why="The updates are about as large as the model can follow; the next step up is a loss that diverges.",
-            fix=f"Lower training.learning_rate by 2-10x, from {plan.rate:g} to {times(plan.rate, 0.1, 0.5)}"
-            + ("." if plan.warmup else ", and set training.warmup_steps: 0.03."),
+            fix=f"{lower(plan.rate)}" + ("." if plan.warmup else ", and set training.warmup_steps: 0.03."),
         )
         for what, steps in found.items()
         if len(steps) > limits.max_spikes

@@ -22,8 +22,8 @@ def the_run_does_not_hang(run_log: Log, evidence: Evidence, limits: Any) -> None
     Why it matters: A loader worker that waits for a lock, or a process that lost its peer, keeps cards for nothing.
     How to fix: Read in `where` what it waits for: of a loader, set `training.dataloader_num_workers: 0` or keep its
     files local; of a collective operation, look at the logs of the other processes.
-    Evidence: the checklist's section 5, utilisation. NCCL's own timeout of ten minutes covers collectives only. Thresholds:
-    half an hour is longer than a checkpoint of a large model takes to a slow disk.
+    Evidence: the checklist's section 5, utilisation. NCCL's own timeout of ten minutes covers collectives only.
+    Thresholds: half an hour is longer than a slow disk takes for the checkpoint of a large model.
     """
     records = [record for record in run_log.records if "stalled" in record]
     if not run_log.records:

@@ -7,7 +7,7 @@ from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.flight import Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import times
+from preflight.flight.trend import lower
 
 
 @check(
@@ -47,9 +47,8 @@ def the_loss_is_not_exactly_zero(run_log: Log, plan: Plan, evidence: Evidence, l
                 observed="0.0",
                 expected="more than 0",
                 why="No token of these batches is supervised, or an overflow is shown as zero; nothing is learned.",
-                fix="Look at the supervised text with `preflight review`, and lower training.learning_rate "
-                f"from {plan.rate:g} to {times(plan.rate, 0.1, 0.5)}"
-                + (", with bf16 rather than fp16." if plan.fp16 else "."),
+                fix="Look at the supervised text with `preflight review`. "
+                f"{lower(plan.rate)}{', with bf16 rather than fp16' if plan.fp16 else ''}.",
             )
         ]
     )

@@ -56,22 +56,44 @@ def plan_of(config: Config) -> Plan:
     """The plan of a run whose data is prepared.
 
     Raises:
-        NotAvailable: it isn't, or the model's folder is gone.
+        NotAvailable: it isn't.
     """
-    from preflight.rehearsal import facts
-
-    value = config.training_value
     try:
         train = store.open_prepared(store.folder_of(config)).train
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotAvailable(f"the prepared data can't be opened; clear the run again ({error})") from error
     schedule = schedule_of(config, len(train.dataset))
-    rehearsed = facts.read(config.artefacts("preflight") / "rehearsal.json")
-    first = rehearsed.fresh if rehearsed else None
-    return Plan(
+    return replace(
+        _of_config(config),
         steps=schedule.steps,
         epoch=schedule.steps_per_epoch,
         warmup=schedule.warmup,
+        text=bool((train.profile["shape"] == "text").all()),
+    )
+
+
+def plan_in_log(config: Config, log: Log) -> Plan:
+    """The plan of a run that is over, as far as its log tells: its prepared data is gone, or never was ours."""
+    epochs, rates = log.curve("epoch"), log.curve("learning_rate")
+    steps = max([0, *(int(log.curve(key).steps.max()) for key in ("loss", "train_loss") if len(log.curve(key)))])
+    return replace(
+        _of_config(config),
+        steps=steps,
+        epoch=max(round(epochs.steps[-1] / epochs.values[-1]), 1) if len(epochs) and epochs.values[-1] > 0 else steps,
+        warmup=int(rates.steps[rates.values.argmax()]) - 1 if len(rates) else 0,
+    )
+
+
+def _of_config(config: Config) -> Plan:
+    """What the config alone says, without the steps."""
+    from preflight.rehearsal import facts
+
+    value = config.training_value
+    rehearsed = facts.read(config.artefacts("preflight") / "rehearsal.json")
+    first = rehearsed.fresh if rehearsed else None
+    return Plan(
+        steps=0,
+        epoch=0,
         rate=value("learning_rate"),
         rank=int(config.lora_value("r")) if config.lora is not None else 0,
         mlp=config.lora is None or _names_mlp(config.lora.get("target_modules")),
@@ -81,7 +103,6 @@ def plan_of(config: Config) -> Plan:
         fp16=bool(value("fp16")),
         guessing=_guessing(config),
         first_loss=first if first is not None and math.isfinite(first) else None,
-        text=bool((train.profile["shape"] == "text").all()),
         offloaded=_offloaded(config),
     )
 
@@ -105,7 +126,10 @@ def _names_mlp(target: Any) -> bool:
 def _guessing(config: Config) -> float | None:
     from preflight.model.tokenizer import load_tokenizer
 
-    size = len(load_tokenizer(config).hf)
+    try:
+        size = len(load_tokenizer(config).hf)
+    except NotAvailable:
+        return None
     return math.log(size) if size > 1 else None
 
 

@@ -1,7 +1,7 @@
 """Trends of a noisy curve: means over parts of it, and how far noise alone could move them."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class Change(NamedTuple):
     @property
     def words(self) -> str:
         """The change as a percentage."""
-        return f"{-self.drop:+.1%}" if self.first else f"{self.last - self.first:+.3f}"
+        return f"{0 - self.drop:+.1%}" if self.first else f"{self.last - self.first:+.3f}"
 
 
 def losses_of(log: Log, plan: Plan) -> Curve:
@@ -82,11 +82,11 @@ def last_step(log: Log) -> int:
     return int(steps[-1]) if len(steps) else 0
 
 
-def times(value: float, low: float, high: float) -> str:
-    """A value times two factors, as a range to set it to: `2e-05 to 1e-04`."""
-    return f"{value * low:.2g} to {value * high:.2g}"
+def lower(rate: float) -> str:
+    """What to do about a rate that is too high."""
+    return f"Lower training.learning_rate by 2-10x, to between {rate / 10:.2g} and {rate / 2:.2g}"
 
 
-def number(value: Any) -> str:
-    """A loss or a norm for people."""
-    return f"{value:.3g}" if abs(value) >= 1000 or 0 < abs(value) < 0.001 else f"{value:.3f}"
+def higher(rate: float) -> str:
+    """What to do about a rate that is too low."""
+    return f"Raise training.learning_rate by 2-5x, to between {rate * 2:.2g} and {rate * 5:.2g}"

@@ -69,7 +69,6 @@ def folder(project, kept, tmp_path):
     if not (kept / "cleared").is_dir():
         project.set(
             lora={"lora_dropout": 0.1},
-            gate={"severity": {"RUN-102": "advice"}},  # nothing is learned in five steps
             training={"max_steps": STEPS, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "no"},
         )
         project.clear()
@@ -135,10 +134,6 @@ def test_a_run_that_was_killed_ends_as_undisturbed(folder, ends_as_undisturbed, 
     run.kill()
 
     said = ends_as_undisturbed()
-    print(
-        [line for line in said.splitlines() if "checkpoint-" in line],
-        sorted(p.name for p in (folder / "run").glob("previous/*/*")),
-    )
     assert "Traceback" not in said
 
 
@@ -206,17 +201,12 @@ def test_a_full_disk_ends_it_in_words_and_room_lets_it_go_on(folder, ends_as_und
         (run / "other").write_bytes(bytes(free - room * 1024))
 
         said = training.end(1)
-        print(
-            said,
-            sorted((p.name, sorted((q.stat().st_size, q.name) for q in p.iterdir())) for p in run.glob("checkpoint*")),
-        )
         assert "can't train: " in said
         assert "MiB free there" in said
         assert "what the run saves does not fit" in Run.start(folder).end(3)
 
         (run / "other").unlink()
         said = ends_as_undisturbed()
-        print(said)
         assert "is incomplete (" in said
         assert "resuming from checkpoint-" in said
 

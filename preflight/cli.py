@@ -81,6 +81,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train what `pytest --preflight` cleared")
     train.add_argument("config", type=Path, metavar="CONFIG")
+    train.add_argument(
+        "settings", nargs="*", metavar="KEY=VALUE", help="what a clearance leaves free: training.logging_steps=5"
+    )
 
     report = commands.add_parser("report", help="verdicts, loss curve and reports of a run, on one screen")
     report.add_argument("config", type=Path, metavar="CONFIG")
@@ -101,7 +104,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
     """Run the subcommand that was asked for."""
     match arguments.command:
         case "train":
-            return start_trainer(arguments.config)
+            return start_trainer(arguments.config, arguments.settings)
         case "review":
             from preflight.review.command import review
 
@@ -141,7 +144,7 @@ def _port(text: str) -> int:
     return number
 
 
-def start_trainer(path: Path) -> int:
+def start_trainer(path: Path, settings: list[str]) -> int:
     """Run the trainer in a process of its own and return its exit code.
 
     `PYTHONSAFEPATH` keeps a folder named `trainer` or `checks` in the working directory from being imported instead.
@@ -164,7 +167,7 @@ def start_trainer(path: Path) -> int:
     # not inherited.
     before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        command = [sys.executable, "-m", "preflight.trainer", str(path)]
+        command = [sys.executable, "-m", "preflight.trainer", str(path), *settings]
         process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"})
         code = process.wait()
     finally:

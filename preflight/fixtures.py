@@ -256,12 +256,9 @@ def run_log(config: Config) -> "Log":
 @pytest.fixture(scope="session")
 def plan(config: Config, run_log: "Log") -> "Plan":
     """What was known of the run before its first step."""
-    from preflight.flight.plan import as_launched, plan_in_log, plan_of
+    from preflight.flight.plan import plan_for
 
-    try:
-        return as_launched(plan_of(config), run_log)
-    except NotAvailable:
-        return plan_in_log(config, run_log)
+    return plan_for(config, run_log)
 
 
 @pytest.fixture(scope="session")

@@ -62,9 +62,9 @@ class Monitors(TrainerCallback):  # type: ignore[misc]
 
     @property
     def verdict(self) -> str:
-        """What they say now, in a few words: for the progress bar."""
-        speaking = [code for code, result in self.results.items() if result.outcome not in SILENT]
-        return ", ".join(speaking) if speaking else counted(len(self.checks), "monitor") + " ok"
+        """What they say now, in a few words."""
+        speaking = [f"{code} {result.outcome}" for code, result in self.results.items() if result.outcome not in SILENT]
+        return ", ".join(speaking) if speaking else f"{counted(len(self.checks), 'monitor')} ok"
 
     def write_report(self) -> None:
         """Write the report of the flight so far, beside the run log."""
@@ -74,12 +74,6 @@ class Monitors(TrainerCallback):  # type: ignore[misc]
         """The monitor that stopped the run, and what it found."""
         result = self.results[self.stop.monitor or ""]
         return "\n".join([f"{result.code} {self.checks[result.code].name}", *map(in_words, result.findings[:2])])
-
-    def summary(self) -> str:
-        """What they say at the end, in a line."""
-        speaking = [code for code, result in self.results.items() if result.outcome not in SILENT]
-        fine = f"{counted(len(self.checks) - len(speaking), 'monitor')} ok"
-        return f"{fine}, {', '.join(speaking)} warned" if speaking else fine
 
     def watchdog(self) -> "Watchdog":
         """Ends the run if it hangs."""

@@ -109,7 +109,7 @@ def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any
         monitors.write_report()
         card.write(config, data, statement, arguments, log.log, started=started, monitors=monitors.cards())
         checkpoints.finish(config.output_dir)
-        say(f"{monitors.summary()}; saved {os.path.relpath(config.output_dir)}")
+        say(f"{monitors.verdict}; saved {os.path.relpath(config.output_dir)}")
         if blocked:  # at the very end: what was trained is whole, and kept
             say(f"\ntrained, but {monitors.blocking()}")
     return STOPPED if blocked else 0

@@ -52,6 +52,14 @@ class Plan:
     offloaded: str | None = None
 
 
+def plan_for(config: Config, log: Log) -> Plan:
+    """The plan of a run that has a log."""
+    try:
+        return as_launched(plan_of(config), log)
+    except NotAvailable:
+        return plan_in_log(config, log)
+
+
 def plan_of(config: Config) -> Plan:
     """The plan of a run whose data is prepared.
 

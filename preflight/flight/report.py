@@ -6,9 +6,24 @@ from pathlib import Path
 
 from preflight import verdict
 from preflight.config import Config
+from preflight.flight.asking import ask_all, monitors_of
+from preflight.flight.log import Log
+from preflight.flight.plan import plan_for
 from preflight.registry import Check
-from preflight.report import document, html
+from preflight.report import curves, document, html
 from preflight.verdict import Result
+
+
+def judge(config: Config, log: Log) -> None:
+    """Ask the monitors about a run log as it is now, and write their report: for a run that left none, or an old one.
+
+    Raises:
+        RegistryError: the user's own checks can't be loaded.
+    """
+    checks = monitors_of(config)
+    now = datetime.now(UTC)
+    started = curves.first_time(log, before=now) or now
+    write(config, checks, ask_all(config, checks, log, plan_for(config, log)), started=started)
 
 
 def write(config: Config, checks: Mapping[str, Check], results: Mapping[str, Result], *, started: datetime) -> Path:

@@ -1,5 +1,6 @@
 """`preflight report`: a run on one screen of 80 columns."""
 
+import contextlib
 import json
 import math
 import os
@@ -11,6 +12,7 @@ from typing import Any
 from preflight import flight
 from preflight.config import Config, ConfigError, load_config
 from preflight.findings import counted
+from preflight.registry import RegistryError
 from preflight.report import curves
 from preflight.report.terminal import safe
 
@@ -32,16 +34,22 @@ def show(path: Path) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 4
-    reports = {stage: read_report(config, stage) for stage in ("preflight", "postflight")}
     print(safe(config.name))
+    stages = ["preflight", "postflight"]
     if (log := config.output_dir / "run.jsonl").is_file():
+        from preflight.flight import report
+
         found = flight.read_log(log)
+        with contextlib.suppress(OSError, RegistryError):  # a folder that can't be written to can still be looked at
+            report.judge(config, found)
+        stages.insert(1, "flight")
         print(f"\n{loss_curve(found)}", end="")
         for label, text in curves.in_words(curves.measured(found)).items():
             print_line(label, text)
-    for stage, report in reports.items():
+    reports = {stage: read_report(config, stage) for stage in stages}
+    for stage, judged in reports.items():
         print()
-        for label, text in stage_lines(config, stage, report):
+        for label, text in stage_lines(config, stage, judged):
             print_line(label, text)
     if (config.output_dir / "run-card.md").is_file():
         print()
@@ -84,6 +92,10 @@ def next_step(config: Config, reports: dict[str, dict[str, Any] | None]) -> str:
     """The command to run now, or what to do."""
     name = os.path.relpath(config.path)
     for stage, report in reports.items():
+        if stage == "flight":
+            if report and report["verdict"] == "red":
+                return f"change what the monitors name, then pytest --preflight {name}"
+            continue
         if stage == "postflight" and not (config.output_dir / "run-card.json").is_file():
             goes_on = any(config.output_dir.glob("checkpoint-*"))
             return f"preflight train {name}" + (" (goes on from its last checkpoint)" if goes_on else "")

@@ -87,7 +87,7 @@ def test_a_run_that_was_stopped_goes_on(project, show):
     project.gate()
     (project.folder / "run" / "checkpoint-20").mkdir()
     steps = [{"step": step, "loss": 3 - step / 20} for step in range(1, 21)]
-    steps += [{"step": 10, "eval_loss": 2.4}, {"step": 20, "eval_loss": float("nan")}]
+    steps += [{"step": 10, "eval_loss": 2.4}, {"step": 20, "eval_loss": 2.2}]
     log = "".join(json.dumps(step) + "\n" for step in steps)
     (project.folder / "run" / "run.jsonl").write_text(log, encoding="utf-8")
     code, screen = show()
@@ -96,6 +96,19 @@ def test_a_run_that_was_stopped_goes_on(project, show):
     assert "training loss" in screen
     assert "validation loss" in screen
     assert "preflight train config.yaml (goes on from its last checkpoint)" in " ".join(screen.split())
+
+
+def test_what_the_monitors_say_of_a_run_is_shown_with_its_fix(project, show):
+    project.gate()
+    project.text('{"step": 1, "loss": 3.0}\n{"step": 2, "loss": NaN}\n', "run/run.jsonl")
+    code, screen = show()
+
+    assert code == 1
+    assert "flight      RED" in screen
+    assert "  RUN-101   step 2: loss is nan at step 2" in screen
+    assert "run/flight/report.html" in screen
+    assert "next        change what the monitors name, then pytest --preflight" in screen
+    assert (project.folder / "run" / "flight" / "report.html").is_file()
 
 
 def test_speed_time_memory_and_energy_stand_below_the_curve(project, show):

@@ -51,7 +51,9 @@ class Monitors(TrainerCallback):  # type: ignore[misc]
             self.judge()
 
     def judge(self) -> None:
-        """Ask all of them; say what is new; ask for the end if one blocks."""
+        """Ask all of them; say what is new; ask for the end if one blocks, and let its word be the last."""
+        if self.stop.monitor is not None:
+            return
         self.results = ask_all(self.config, self.checks, self.log.log, self.plan)
         for code, result in self.results.items():
             if result.outcome == "failed" and self.stop.monitor is None:
@@ -85,8 +87,7 @@ class Monitors(TrainerCallback):  # type: ignore[misc]
         self.log.add({"step": self.log.last_step, "time": time.time(), "stalled": round(seconds, 1), "where": where})
         self.judge()
         self.write_report()
-        if self.results[STALLED].outcome == "failed":
-            self.stop.monitor = STALLED
+        if self.stop.monitor is not None:  # it hangs, even if something else was to end it
             print(f"\nstopped: {self.blocking()}", file=sys.stderr, flush=True)
             print("  `preflight train` goes on from the last checkpoint", file=sys.stderr, flush=True)
             os._exit(STOPPED)

@@ -45,14 +45,29 @@ class Stop(TrainerCallback):  # type: ignore[misc]
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        self._settle(control)
+        if control.should_save:
+            self._look(control, model)
+
+    def on_log(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """The monitors have seen this step, which is evaluated and saved after it is logged."""
+        saved = control.should_save
+        if self._settle(control) and not saved:
+            self._look(control, model)
+
+    def _settle(self, control: Any) -> bool:
+        """Whether the run ends here, for all processes."""
         number, stopped = self.agreed(self.signal or 0, bool(self.monitor))
         if number and self.signal is None:
             self.signal = signal.Signals(number)
         if number or stopped:
             control.should_training_stop = control.should_save = True
-        if control.should_save:
-            (self.broken,) = map(bool, self.agreed(not all(map(math.isfinite, norms(model)[1]))))
-            control.should_save = not self.broken
+        return bool(number or stopped)
+
+    def _look(self, control: Any, model: Any) -> None:
+        """Save nothing that isn't finite."""
+        (self.broken,) = map(bool, self.agreed(not all(map(math.isfinite, norms(model)[1]))))
+        control.should_save = not self.broken
 
     def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         # Several processes would have to agree at each of these steps; they go on to the end of the evaluation.

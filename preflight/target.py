@@ -1,8 +1,9 @@
 """The machine that will train, as checks judge it: this one, or the one that `hardware` describes."""
 
+import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from preflight.findings import counted
 from preflight.machine import Host
 
 GIB = 2**30
+STEADY = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,10 @@ def local_target(output: Path) -> Target:
     import torch
 
     gpus, problem = local_gpus()
+    free = settled(lambda: [gpu.free or 0 for gpu in local_gpus()[0]]) if gpus else []
     return Target(
         local=True,
-        gpus=gpus,
+        gpus=tuple(replace(gpu, free=now) for gpu, now in zip(gpus, free, strict=True)),
         problem=problem,
         cuda=torch.version.cuda,
         driver=driver.version(),
@@ -113,6 +116,25 @@ def local_target(output: Path) -> Target:
         driver_cards=driver.card_names(),
         host=machine.host(output),
     )
+
+
+def settled(read: Callable[[], Sequence[int]], wait: Callable[[float], object] = time.sleep) -> list[int]:
+    """Bytes that are free on each card once they have come to rest: a run that has just ended gives back what it had.
+
+    Args:
+        read: Reads them, at half a second's distance.
+        wait: Waits for so many seconds.
+
+    Returns:
+        The first reading that differs by less than 64 MiB from the one before; the least of each after ten seconds.
+    """
+    readings = [read()]
+    for _ in range(20):
+        wait(0.5)
+        readings.append(read())
+        if all(abs(now - before) < STEADY for before, now in zip(*readings[-2:], strict=True)):
+            return list(readings[-1])
+    return [min(each) for each in zip(*readings, strict=True)]
 
 
 def local_gpus() -> tuple[tuple[Gpu, ...], str | None]:

@@ -181,3 +181,21 @@ def test_why_torch_uses_no_card_is_kept(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", broken)
     assert target.local_gpus() == ((), "CUDA error: the device is busy")
+
+
+@pytest.mark.parametrize(
+    "readings, believed, waited",
+    [
+        pytest.param([[70], [70]], [70], 1, id="it rests"),
+        pytest.param([[20, 70], [45, 70], [70, 70], [70, 70]], [70, 70], 3, id="a run before gives back what it had"),
+        pytest.param([[70], [60], [50], [40], [40]], [40], 4, id="another program takes it"),
+        pytest.param([[70], [30]] * 11, [30], 20, id="it never rests"),
+    ],
+)
+def test_free_memory_is_believed_once_it_rests(readings, believed, waited):
+    left, pauses = iter(readings), []
+
+    found = target.settled(lambda: [gib * GIB for gib in next(left)], pauses.append)
+
+    assert found == [gib * GIB for gib in believed]
+    assert len(pauses) == waited

@@ -1,11 +1,13 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.fixtures import Evidence
 from preflight.flight import Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import losses_of, lower, noise
+from preflight.flight.trend import losses_of, lower
 
 
 @check(
@@ -14,13 +16,13 @@ from preflight.flight.trend import losses_of, lower, noise
     severity="recommended",
     section=5,
     item="No warmup: early instability",
-    thresholds={"max_rise": 0.2, "logged": 10},
+    thresholds={"max_rise": 0.5, "logged": 10},
 )
 def the_loss_does_not_rise_at_the_start(run_log: Log, plan: Plan, evidence: Evidence, limits: Any) -> None:
     """The loss doesn't rise over the first steps.
 
-    What it checks: The mean of the second to tenth logged loss against the first: 20 % higher, and more than noise
-    could do. Rows in a fixed order are not judged.
+    What it checks: The second to tenth logged loss against the first: all but one of them more than 50 % higher, which
+    noise seldom does. Rows in a fixed order are not judged.
     Why it matters: The first updates are taken at the full rate with moments of the optimizer that are not settled;
     what they destroy has to be learned again, or never is.
     How to fix: Set `training.warmup_steps: 0.03`, 3 % of the run; where there is a warm-up, lower the rate by 2-10x.
@@ -33,8 +35,7 @@ def the_loss_does_not_rise_at_the_start(run_log: Log, plan: Plan, evidence: Evid
         not_applicable(f"asked from {limits.logged} logged losses on")
     first, rest = float(losses[0]), float(losses[1:].mean())
     evidence(f"{first:.3f}, then {rest:.3f}", first=first, rest=rest)
-    error = noise(losses) * math.sqrt(1 + 1 / (len(losses) - 1))
-    if rest - first <= max(limits.max_rise * first, 3 * error):
+    if np.sort(losses[1:])[1] <= (1 + limits.max_rise) * first:
         return
     report_findings(
         [

@@ -1,4 +1,3 @@
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +6,7 @@ from preflight import Finding, check, not_applicable, report_findings
 from preflight.fixtures import Evidence
 from preflight.flight import Curve, Log
 from preflight.flight.plan import Plan
-from preflight.flight.trend import losses_of, lower, noise
+from preflight.flight.trend import losses_of, lower
 
 
 @check(
@@ -16,14 +15,22 @@ from preflight.flight.trend import losses_of, lower, noise
     severity="required",
     section=5,
     item="Learning rate too high: loss spikes, NaN",
-    thresholds={"max_of_first": 1.3, "max_in_order": 4, "max_lost": 0.5, "window": 10, "first": 5},
+    thresholds={
+        "max_of_first": 1.3,
+        "max_of_rehearsed": 2,
+        "max_in_order": 4,
+        "max_lost": 0.5,
+        "window": 10,
+        "first": 5,
+    },
 )
 def the_loss_does_not_diverge(run_log: Log, plan: Plan, evidence: Evidence, limits: Any) -> None:
     """The loss doesn't rise above that of the untrained model, nor lose most of what it had gained.
 
-    What it checks: The mean of the last 10 logged losses: more than 1.3 times that of the first five, or so far above
-    the lowest such mean that half of the first loss is lost again; and more than noise could do. Of rows in a fixed
-    order only four times the first counts, since later ones may be harder.
+    What it checks: The last 10 logged losses. Their mean must not be more than 1.3 times that of the first five, nor
+    twice what was rehearsed, nor so far above the lowest such mean that half of the first loss is lost again. Noise
+    doesn't count: nine of the ten must be above all that they are compared with. Of rows in a fixed order only four
+    times the first counts, since later ones may be harder.
     Why it matters: The updates are larger than the model can follow: it gets worse than its base, and seldom recovers.
     How to fix: Lower `training.learning_rate` by 2-10x; with rsLoRA lower `lora.lora_alpha` instead.
     Evidence: the checklist's common issues; haotian-liu/LLaVA#1301, a rate that made the loss jump mid-run.
@@ -45,7 +52,9 @@ class State(NamedTuple):
         lowest: The lowest of all.
         at: The step of the lowest.
         last: The last one's.
-        error: Standard error of their differences.
+        floor: What all losses of the last window but one are not below.
+        first_top: The highest loss of the first window.
+        lowest_top: The highest of the lowest.
     """
 
     step: int
@@ -53,19 +62,26 @@ class State(NamedTuple):
     lowest: float
     at: int
     last: float
-    error: float
+    floor: float
+    first_top: float
+    lowest_top: float
 
 
 def state_of(losses: Curve, limits: Any) -> State:
     """The windows of a loss curve."""
-    width = limits.window
-    sums = np.cumsum(np.insert(losses.values, 0, 0.0))
+    values, width = losses.values, limits.window
+    sums = np.cumsum(np.insert(values, 0, 0.0))
     means = (sums[width:] - sums[:-width]) / width
-    at = int(np.argmin(means))
-    first = float(losses.values[: limits.first].mean())
-    error = noise(losses.values) * math.sqrt(1 / limits.first + 1 / width)
+    best = int(np.argmin(means))
     return State(
-        int(losses.steps[-1]), first, float(means[at]), int(losses.steps[at + width - 1]), float(means[-1]), error
+        step=int(losses.steps[-1]),
+        first=float(values[: limits.first].mean()),
+        lowest=float(means[best]),
+        at=int(losses.steps[best + width - 1]),
+        last=float(means[-1]),
+        floor=float(np.sort(values[-width:])[1]),  # noise of any size seldom lifts nine of ten
+        first_top=float(values[: limits.first].max()),
+        lowest_top=float(values[best : best + width].max()),
     )
 
 
@@ -79,12 +95,15 @@ def judge(now: State, plan: Plan, limits: Any) -> list[Finding]:
     """
     shuffled = plan.order == "random"
     most = now.first * (limits.max_of_first if shuffled else limits.max_in_order)
-    above = now.last - most
-    lost = now.last - now.lowest - limits.max_lost * now.first if shuffled else -math.inf
-    # The noise counts once more: of a curve that is looked at after every step the worst moment is seen.
-    if max(above, lost) <= 0 or now.last - (now.first if above > 0 else now.lowest) < 4 * now.error:
+    known = limits.max_of_rehearsed * plan.first_loss if plan.first_loss and shuffled else None
+    if now.last > most and now.floor > now.first_top:
+        since = f"{now.first:.3f} at the start"
+    elif known and now.floor > known:
+        since, most = f"{plan.first_loss:.3f} that were rehearsed", known
+    elif shuffled and now.last > now.lowest + limits.max_lost * now.first and now.floor > now.lowest_top:
+        since, most = f"{now.lowest:.3f} at step {now.at}", now.lowest + limits.max_lost * now.first
+    else:
         return []
-    since = f"{now.first:.3f} at the start" if above > 0 else f"{now.lowest:.3f} at step {now.at}"
     return [
         Finding(
             f"the loss diverges: {now.last:.3f} over the last {limits.window} logged steps, from {since}",

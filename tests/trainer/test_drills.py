@@ -89,18 +89,17 @@ def each_step(do):
 
 
 def of_batches(change: Callable[[int, dict[str, Any]], None]):
-    """Change the batches that a step gets."""
+    """Change the batches as the loader makes them."""
 
     def plant(trainer):
-        fetch = trainer.get_batch_samples
+        collate = trainer.data_collator
 
-        def changed(*arguments, **more):
-            batches, items = fetch(*arguments, **more)
-            for batch in batches:
-                change(trainer.state.global_step, batch)
-            return batches, items
+        def changed(rows):
+            batch = collate(rows)
+            change(trainer.state.global_step, batch)
+            return batch
 
-        trainer.get_batch_samples = changed
+        trainer.data_collator = changed
 
     return plant
 
@@ -163,7 +162,7 @@ def slow_loader(trainer):
 def random_base(trainer):
     """Another model's weights."""
     torch.manual_seed(0)
-    for name, parameter in trainer.model.named_parameters():
+    for parameter in trainer.model.parameters():
         if not parameter.requires_grad:
             parameter.data.normal_(0, 0.02)
 
@@ -181,11 +180,11 @@ def explode(step, model, optimizer):
 
 FULL = {"lora": None, "training": {"learning_rate": 2e-5}}
 SABOTAGE = {
-    "a rate of 1e-1": ("RUN-104|RUN-101|RUN-106", {"training": {"learning_rate": 0.1}}, None, 40),
-    "all weights in fp16": ("RUN-101|RUN-106", FULL | {"model": {"dtype": "float16"}}, None, 10),
+    "a rate of 1e-1": ("RUN-104|RUN-101|RUN-106", {"training": {"learning_rate": 0.1}}, None, 25),
+    "all weights in fp16": ("RUN-101|RUN-104|RUN-106", FULL | {"model": {"dtype": "float16"}}, None, 16),
     "poisoned rows from step 30 on": ("RUN-104", {}, of_batches(random_labels), 45),
     "spikes": ("RUN-105", {}, of_batches(spikes), 46),
-    "rows without labels from step 10 on": ("RUN-107", {}, of_batches(no_labels), 12),
+    "rows without labels from step 10 on": ("RUN-107|RUN-106", {}, of_batches(no_labels), 14),
     "weights of another model": ("RUN-103", {}, random_base, 2),
     "an optimizer of other parameters": ("RUN-108", {}, each_step(detach), 14),
     "gradients of zero": ("RUN-108", {}, no_gradients, 8),
@@ -197,6 +196,15 @@ SABOTAGE = {
         None,
         20,
     ),
+    "rank 1 on one matrix": (
+        "RUN-113|RUN-102",
+        {
+            "lora": {"r": 1, "lora_alpha": 1, "target_modules": ["q_proj"], "layers_to_transform": [15]},
+            "training": {"max_steps": 120},
+        },
+        None,
+        120,
+    ),
     "a callback that keeps tensors": ("RUN-120", {}, each_step(leak), 40),
     "steps that get slower": ("RUN-122", {"training": {"max_steps": 70}}, each_step(slower), 68),
     "a slow loader": ("RUN-123", {"training": {"max_steps": 20}}, slow_loader, 12),
@@ -204,7 +212,7 @@ SABOTAGE = {
 
 
 @pytest.mark.parametrize("name", SABOTAGE)
-def test_a_fault_is_noticed(real, fly, name, record_property):
+def test_a_fault_is_noticed(real, fly, name):
     codes, sections, plant, within = SABOTAGE[name]
     real().set(**sections)
 
@@ -213,9 +221,8 @@ def test_a_fault_is_noticed(real, fly, name, record_property):
     fired = [code for code in codes.split("|") if code in flight.fired]
     assert fired, (flight.fired, flight.screen)
     steps = {code: flight.first_fired(code) for code in fired}
-    print(
-        f"DRILL {name}: {steps}, also {sorted({*flight.fired} - {*fired})}, exit {flight.code}, loss {flight.losses[-1]:.2f}"
-    )
+    others = sorted({*flight.fired} - {*fired})
+    print(f"DRILL {name}: {steps}, also {others}, exit {flight.code}, loss {flight.losses[-1]:.2f}")
     assert min(steps.values()) <= within
     assert flight.code == (5 if "failed" in flight.fired.values() else 0)
 

@@ -172,6 +172,7 @@ def test_first_losses_that_are_reasonable(judged, losses, plan):
         pytest.param([*decay(3, 1, 40), *decay(3.5, 9, 40)], "at the start", id="above the untrained model"),
         pytest.param([*decay(3, 0.8, 60), *flat(2.6, 20)], "at step", id="most of the gain is lost"),
         pytest.param(noisy([*flat(2, 10), *flat(7, 20)]), "at the start", id="at once, and noisy"),
+        pytest.param([2.4, 2.5, 2.4, 2.6, 2.5, *noisy(flat(15, 40), 0.7)], "at the start", id="to chaos"),
     ],
 )
 def test_a_loss_that_diverges(judged, losses, since):
@@ -195,6 +196,15 @@ def test_a_loss_that_diverges(judged, losses, since):
 )
 def test_a_loss_that_does_not_diverge(judged, losses, plan):
     assert judged("RUN-104", {"loss": losses}, **plan).outcome in ("passed", "not-applicable")
+
+
+def test_a_loss_that_was_chaos_from_the_second_step_on_is_held_against_the_rehearsal(judged):
+    losses = [2.4, 4.8, 13.0, 12.5, 12.0, 9.0, *noisy(flat(8, 40), 0.2)]
+
+    assert judged("RUN-104", {"loss": losses}).outcome == "passed"
+    known = judged("RUN-104", {"loss": losses}, first_loss=2.4)
+    assert "from 2.400 that were rehearsed" in known.findings[0]["message"]
+    assert judged("RUN-104", {"loss": noisy(decay(5, 3, 60))}, first_loss=2.4).outcome == "passed"
 
 
 def with_spikes(values, at, factor):
@@ -279,6 +289,7 @@ def test_a_step_without_supervised_tokens(judged):
     "losses, plan, outcome",
     [
         pytest.param([2.0, *flat(4.5, 9)], {}, "warned", id="destroyed at once"),
+        pytest.param([2.4, 4.8, 13.0, 12.5, 3.0, 9.0, 12.0, 7.0, 15.0, 11.0], {}, "warned", id="chaos"),
         pytest.param([2.0, *flat(2.2, 9)], {}, "passed", id="a little higher"),
         pytest.param([1.0, 3.0, 1.2, 2.9, 1.1, 2.8, 1.0, 3.1, 1.2, 2.5], {}, "passed", id="noise"),
         pytest.param(decay(3, 1, 20), {}, "passed", id="falling"),

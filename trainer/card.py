@@ -80,6 +80,7 @@ def facts(
         "hardware": hardware,
         "git": state,
         "measured": curves.measured(log),
+        "best": next(({"step": step, "metric": metric} for step, metric in log.curve("best").points()), None),
         "monitors": [dict(monitor) for monitor in monitors],
         "reproduce": commands(config.path.name, state, versions, hardware),
         **{key: curves.thin(log.curve(key)).points() for key in CURVES},

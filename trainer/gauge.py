@@ -1,5 +1,6 @@
 """What is measured while the trainer trains: time, data, memory, the card, and what moves in the model."""
 
+import contextlib
 import math
 import threading
 import time
@@ -28,17 +29,14 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         self.add_callback(gauge)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        """Load the weights of a checkpoint, in the precision in which they were trained.
+        """Load the weights of a checkpoint, in the precision in which they were trained."""
+        with precision_kept(model or self.model):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
-        TRL trains the adapter of a quantized model in bfloat16, and peft loads it in float32: the run would go on as
-        another one.
-        """
-        model = model or self.model
-        precisions = {name: parameter.dtype for name, parameter in _trained(model)}
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        for name, parameter in _trained(model):  # of an adapter, these are others now
-            if parameter.dtype != precisions.get(name, parameter.dtype):
-                parameter.data = parameter.data.to(precisions[name])
+    def _load_best_model(self) -> None:
+        """The same at the end."""
+        with precision_kept(self.model):
+            super()._load_best_model()
 
     def _run_epoch(self, **arguments: Any) -> None:
         """Train an epoch, and no step beyond the last: what was killed behind its last checkpoint has none left."""
@@ -69,6 +67,19 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         if "loss" in logs:
             logs.update(self.gauge.read(self.model))
         super().log(logs, start_time)
+
+
+@contextlib.contextmanager
+def precision_kept(model: torch.nn.Module) -> Iterator[None]:
+    """Trained tensors have the precision that they had, whatever is loaded into them.
+
+    TRL trains the adapter of a quantized model in bfloat16, and peft loads it in float32.
+    """
+    before = {name: parameter.dtype for name, parameter in _trained(model)}
+    yield
+    for name, parameter in model.named_parameters():  # of an adapter, these are others now
+        if parameter.dtype != before.get(name, parameter.dtype):
+            parameter.data = parameter.data.to(before[name])
 
 
 class Gauge(TrainerCallback):  # type: ignore[misc]

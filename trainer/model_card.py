@@ -155,12 +155,14 @@ def rows(card: Mapping[str, Any]) -> list[tuple[str, Any]]:
     resumed = f", resumed {counted(card['resumed'], 'time')}" if card["resumed"] else ""
     data = ", ".join(f"{count:,} {split}" for split, count in card["examples"].items())
     best = min((loss for _, loss in held_out if math.isfinite(loss)), default=math.nan)
+    kept = f"step {card['best']['step']}, the best on the validation data" if card["best"] else "the last step"
     return [
         ("Base model", base_of(card)),
         ("Method", method(card["config"])),
         ("Examples", data),
         ("Loss", f"{losses[0][1]:.3f} to {losses[-1][1]:.3f} in {losses[-1][0]} steps" if losses else "not logged"),
         ("Validation loss", f"{held_out[-1][1]:.3f} at the end, best {best:.3f}" if held_out else "not evaluated"),
+        ("Kept", kept),
         ("Started", card["started"]),
         ("Finished", f"{card['finished']}{resumed}"),
         ("Hardware", hardware(card["hardware"])),

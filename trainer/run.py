@@ -106,10 +106,14 @@ def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any
     trainer.save_model(str(config.output_dir))
     if is_main_process():
         (config.output_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle, and nothing reads it
+        best = trainer.state.best_global_step if arguments.load_best_model_at_end else None
+        if best:
+            log.add({"step": best, "best": trainer.state.best_metric})
         monitors.write_report()
         card.write(config, data, statement, arguments, log.log, started=started, monitors=monitors.cards())
         checkpoints.finish(config.output_dir)
-        say(f"{monitors.verdict}; saved {os.path.relpath(config.output_dir)}")
+        which = f", step {best} of {step}: the best on the validation data" if best else ""
+        say(f"{monitors.verdict}; saved {os.path.relpath(config.output_dir)}{which}")
         if blocked:  # at the very end: what was trained is whole, and kept
             say(f"\ntrained, but {monitors.blocking()}")
     return STOPPED if blocked else 0

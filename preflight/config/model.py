@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from . import libraries
+from . import derived, libraries
 from .document import Mark
 from .problems import Problem
 from .sections import Data, Deployment, Evaluation, Gate, Hardware, Model, Task
@@ -124,8 +124,9 @@ class Config(BaseModel):
     def training_value(self, name: str) -> Any:
         """Return what TRL will use for a field of ``training``: the user's value, or SFTConfig's own default.
 
-        Two defaults that SFTConfig derives from other fields alone are derived here too: ``bf16`` (on unless ``fp16``
-        is), and ``activation_checkpointing`` with its old alias ``gradient_checkpointing``, which mirror each other.
+        Defaults that follow from other fields are derived here too. SFTConfig's own: ``bf16`` (on unless ``fp16`` is),
+        and ``activation_checkpointing`` with its old alias ``gradient_checkpointing``, which mirror each other. And
+        ours: a run that is evaluated keeps its best checkpoint (``derived.py``).
 
         Raises:
             KeyError: SFTConfig has no such field.
@@ -136,6 +137,8 @@ class Config(BaseModel):
         if found and base in {"activation", "gradient"} and name in libraries.fields("training"):
             new = self._value("training", f"activation_checkpointing{rest}", missing=None)
             return self._value("training", f"gradient_checkpointing{rest}") if new is None else new
+        if name in derived.NAMES and self.training.get(name) is None:
+            return derived.derived(self).get(name, self._value("training", name))
         return self._value("training", name)
 
     def lora_value(self, name: str) -> Any:

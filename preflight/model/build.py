@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from preflight.config import Config
+from preflight.config.derived import derived
 from preflight.findings import NotAvailable
 from preflight.model import files
 
@@ -62,7 +63,7 @@ def effective_training(config: Config) -> dict[str, Any]:
     """
     import torch
 
-    settings = dict(config.training)
+    settings = derived(config) | dict(config.training)
     settings["dataset_kwargs"] = {**(settings.get("dataset_kwargs") or {}), "skip_prepare_dataset": True}
     settings |= PREPARED
     settings["output_dir"] = str(config.output_dir)

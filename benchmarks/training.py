@@ -4,8 +4,8 @@
 
 Both train the same: model, LoRA, rows, settings and seed, in processes of their own, one after the other in an order
 that alternates. `plain` is a script of 30 lines around `trl.SFTTrainer`, which renders and tokenises the messages
-itself; ours is `preflight train` on a cleared config, with all its monitors, a line in the log at each step. Step time is
-the median over the steps of all rounds, without the first five of each. plain / ours should stay at or above 0.98.
+itself; ours is `preflight train` on a cleared config, with all its monitors, a line in the log at each step. Step time
+is the median over the steps of all rounds, without the first five of each. plain / ours should stay at or above 0.98.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from preflight.findings import NotAvailable
 from preflight.flight.plan import plan_of
 from preflight.model import build
 
-from . import card, checkpoints, overrides, recheck
+from . import card, checkpoints, launch, overrides, recheck
 
 STOPPED = 5  # by a monitor
 
@@ -41,7 +41,10 @@ def main(argv: list[str] | None = None) -> int:
         config = load_config(arguments.config)
         otherwise = overrides.parse(config, arguments.settings)
         statement = clearance.verify(config, "preflight")
+        spread = launch.agrees(config)
         pass_on_this_machine(config)
+        if spread:
+            say(spread)
         return train(config, statement, otherwise)
     except ConfigError as error:
         return fail(4, str(error))

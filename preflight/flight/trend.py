@@ -90,3 +90,9 @@ def lower(rate: float) -> str:
 def higher(rate: float) -> str:
     """What to do about a rate that is too low."""
     return f"Raise training.learning_rate by 2-5x, to between {rate * 2:.2g} and {rate * 5:.2g}"
+
+
+def wait_share(log: Log) -> float:
+    """Median share of a step that is spent waiting for data."""
+    waited, seconds = log.curve("wait_seconds").values, log.curve("step_seconds").values
+    return float(np.median(waited / np.maximum(seconds, 1e-9))) if len(waited) and len(waited) == len(seconds) else 0.0

@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback
 from trl import SFTTrainer
 
-from preflight import driver
+from preflight import driver, energy
 
 from .checkpoints import writing
 
@@ -89,6 +89,7 @@ class Gauge(TrainerCallback):  # type: ignore[misc]
         self.process = psutil.Process()
         self.card = Card()
         self.norms: list[float] = []
+        self.joules: float | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -124,6 +125,7 @@ class Gauge(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         self.world = args.world_size
         self.norms = norms(model)[1]
+        self.joules = energy.joules()
         self.card.start()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -145,8 +147,12 @@ class Gauge(TrainerCallback):  # type: ignore[misc]
         if torch.cuda.is_available():
             found["memory_allocated"] = torch.cuda.memory_allocated()
             found["memory_reserved"] = torch.cuda.max_memory_reserved()
+            found["memory_total"] = torch.cuda.mem_get_info()[1]
         if (busy := self.card.read()) is not None:
             found["gpu_utilization"] = busy
+        before, self.joules = self.joules, energy.joules()
+        if before is not None and self.joules is not None:
+            found["energy_wh"] = (self.joules - before) / energy.WH
         if self.loss_scale is not None:
             found |= {"skipped": self.skipped, "loss_scale": self.loss_scale}
         found |= self.movement(model)

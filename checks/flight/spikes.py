@@ -6,9 +6,11 @@ from numpy.typing import NDArray
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.findings import counted
 from preflight.fixtures import Evidence
-from preflight.flight import Log
+from preflight.flight import Curve, Log
 from preflight.flight.plan import Plan
 from preflight.flight.trend import finite, losses_of, lower
+
+RECENT = 100  # logged steps that are judged
 
 
 @check(
@@ -37,18 +39,22 @@ def neither_loss_nor_gradients_spike(run_log: Log, plan: Plan, evidence: Evidenc
     Evidence: the checklist's common issues; unslothai/unsloth#577, gradient norms of rsLoRA; artidoro/qlora#84, swings
     of `group_by_length` that were taken for instability.
     """
-    losses, norms = losses_of(run_log, plan), finite(run_log.curve("grad_norm"))
+    recent = RECENT + limits.window
+    losses, norms = (
+        Curve(curve.steps[-recent:], curve.values[-recent:])
+        for curve in (losses_of(run_log, plan), finite(run_log.curve("grad_norm")))
+    )
     if max(len(losses), len(norms)) <= limits.min_logged:
         not_applicable(f"asked from {limits.min_logged + 1} logged steps on")
     jumped = spikes(losses.values, limits.window, limits.min_logged, limits.loss_times, limits.loss_deviations)
     kicked = spikes(norms.values, limits.window, limits.min_logged, limits.norm_times, 0)
-    found = {"losses": [], "gradient norms": [int(norms.steps[at]) for at in kicked if at >= len(norms) - 100]}
+    found = {"losses": [], "gradient norms": [int(norms.steps[at]) for at in kicked if at >= len(norms) - RECENT]}
     if plan.order == "random":
-        found["losses"] = [int(losses.steps[at]) for at in jumped if at >= len(losses) - 100]
+        found["losses"] = [int(losses.steps[at]) for at in jumped if at >= len(losses) - RECENT]
     evidence(", ".join(f"{counted(len(steps), 'spike')} of {what}" for what, steps in found.items()), **found)
     report_findings(
         Finding(
-            f"{len(steps)} of the last 100 logged {what} are spikes",
+            f"{len(steps)} of the last {RECENT} logged {what} are spikes",
             where="steps " + ", ".join(map(str, steps[-3:])),
             observed=str(len(steps)),
             expected=f"{limits.max_spikes} or fewer",

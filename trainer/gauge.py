@@ -14,8 +14,10 @@ from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from preflight import driver, energy
+from preflight.findings import counted
+from preflight.model.build import BuildError
 
-from .checkpoints import writing
+from .checkpoints import same_as, writing
 
 EVERY = 1.0  # seconds between two looks at the card: the driver's own mean is over up to one
 
@@ -29,9 +31,18 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         self.add_callback(gauge)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        """Load the weights of a checkpoint, in the precision in which they were trained."""
-        with precision_kept(model or self.model):
+        """Load the weights of a checkpoint, in the precision in which they were trained, and look whether they are in.
+
+        Raises:
+            BuildError: some are not: the run would begin anew, and its log go on.
+        """
+        model = model or self.model
+        with precision_kept(model):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if different := same_as(model, Path(resume_from_checkpoint)):
+            name = Path(resume_from_checkpoint).name
+            raise BuildError(f"{name} was loaded, and {counted(len(different), 'tensor')} of the model "
+                             f"differ from it, {different[0]} first: remove it to go on from an older one")  # fmt: skip
 
     def _load_best_model(self) -> None:
         """The same at the end."""

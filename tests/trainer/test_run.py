@@ -145,3 +145,25 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(project, trai
     assert train(clear=False) == 0
     assert "resuming from checkpoint-3" in capsys.readouterr().err
     assert losses(project) == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_checkpoint_that_did_not_get_into_the_model_stops_the_run(project, fly, monkeypatch):
+    """peft leaves out, with no more than a warning, what it finds no place for."""
+    import os
+    import signal
+
+    from transformers import Trainer, TrainerCallback
+
+    from preflight.model.build import BuildError
+
+    class Interrupts(TrainerCallback):
+        def on_step_begin(self, args, state, control, **_):
+            if state.global_step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    project.set(training={"max_steps": 6, "eval_strategy": "no"})
+    assert fly(lambda trainer: trainer.add_callback(Interrupts())).code == 1
+    monkeypatch.setattr(Trainer, "_load_from_checkpoint", lambda *_: None)
+
+    with pytest.raises(BuildError, match=r"checkpoint-3 was loaded, and 16 tensors of the model differ from it"):
+        fly()

@@ -66,24 +66,15 @@ def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any
         build.BuildError: the model can't be loaded, or TRL refuses the settings on this machine.
         OSError: the output folder can't be written to, or the disk is full.
     """
-    from accelerate.utils import broadcast_object_list
-
     from .callbacks import Progress, RunLog
     from .gauge import Gauge, Trainer
     from .monitors import Monitors
-    from .stopping import Interrupted, Stop
+    from .stopping import Stop
 
     started = datetime.now(UTC)
-    identity = clearance.identity(statement)
     data = store.open_prepared(store.folder_of(config))
     arguments = build.training_arguments(config, otherwise)
-    resume = None
-    if is_main_process():
-        checkpoints.claim(config.output_dir, identity, arguments.world_size)
-        resume, passed = checkpoints.go_on(config.output_dir)
-        for one in passed:
-            say(str(one))
-    (resume,) = broadcast_object_list([resume])
+    resume = go_on(config, clearance.identity(statement), arguments.world_size)
     say(f"resuming from {resume.name}" if resume else f"training {config.name} on {data.train.rows} cleared examples")
 
     held_out = data.validation.dataset if data.validation and data.validation.rows else None
@@ -94,10 +85,7 @@ def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any
     watchdog = [monitors.watchdog()] if is_main_process() else []
     for callback in (log, monitors, Progress(lambda: monitors.verdict), stop, *watchdog):
         trainer.add_callback(callback)
-    try:
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    except Interrupted:
-        trainer._save_checkpoint(trainer.model, None)
+    take_steps(trainer, resume, stop)
     step = trainer.state.global_step
     blocked = any(stop.agreed(bool(stop.monitor)))
     if blocked and (stop.broken or step < trainer.state.max_steps):
@@ -120,6 +108,34 @@ def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any
         if blocked:  # at the very end: what was trained is whole, and kept
             say(f"\ntrained, but {monitors.blocking()}")
     return STOPPED if blocked else 0
+
+
+def go_on(config: Config, identity: str, processes: int) -> Path | None:
+    """Make the output folder this run's, and choose the checkpoint that all processes go on from."""
+    from accelerate.utils import broadcast_object_list
+
+    resume: Path | None = None
+    if is_main_process():
+        checkpoints.claim(config.output_dir, identity, processes)
+        resume, passed = checkpoints.go_on(config.output_dir)
+        for one in passed:
+            say(str(one))
+    agreed: list[Path | None] = broadcast_object_list([resume])
+    return agreed[0]
+
+
+def take_steps(trainer: Any, resume: Path | None, stop: "Stop") -> None:
+    """Train to the end, or to where the run is stopped."""
+    from .stopping import Interrupted
+
+    try:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except Interrupted:
+        trainer._save_checkpoint(trainer.model, None)
+    except checkpoints.NotWritten as error:
+        if stop.monitor is None:
+            raise
+        say(str(error))  # what the monitor found is why the run ends
 
 
 def stopped_by_monitor(config: Config, monitors: "Monitors", stop: "Stop", step: int) -> int:

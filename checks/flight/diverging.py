@@ -17,7 +17,7 @@ from preflight.flight.trend import losses_of, lower
     item="Learning rate too high: loss spikes, NaN",
     thresholds={
         "max_of_first": 1.3,
-        "max_of_rehearsed": 2,
+        "max_of_start": 2,
         "max_in_order": 4,
         "max_lost": 0.5,
         "window": 10,
@@ -28,11 +28,12 @@ def the_loss_does_not_diverge(run_log: Log, plan: Plan, evidence: Evidence, limi
     """The loss doesn't rise above that of the untrained model, nor lose most of what it had gained.
 
     What it checks: The last 10 logged losses. Their mean must not be more than 1.3 times that of the first five, nor
-    twice what was rehearsed, nor so far above the lowest such mean that half of the first loss is lost again. Noise
-    doesn't count: nine of the ten must be above all that they are compared with. Of rows in a fixed order only four
-    times the first counts, since later ones may be harder.
+    twice the very first two or what was rehearsed, nor so far above the lowest such mean that half of the first loss is
+    lost again. Noise doesn't count: nine of the ten must be above all that they are compared with. Of rows in a fixed
+    order only four times the first counts, since later ones may be harder.
     Why it matters: The updates are larger than the model can follow: it gets worse than its base, and seldom recovers.
-    How to fix: Lower `training.learning_rate` by 2-10x; with rsLoRA lower `lora.lora_alpha` instead.
+    How to fix: Lower `training.learning_rate` by 2-10x; with rsLoRA lower `lora.lora_alpha` instead. If the loss
+    jumped within a step, look at the rows of that step.
     Evidence: the checklist's common issues; haotian-liu/LLaVA#1301, a rate that made the loss jump mid-run.
     """
     losses = losses_of(run_log, plan)
@@ -49,6 +50,7 @@ class State(NamedTuple):
     Attributes:
         step: The last step.
         first: The first window's.
+        start: The higher of the very first two losses.
         lowest: The lowest of all.
         at: The step of the lowest.
         last: The last one's.
@@ -59,6 +61,7 @@ class State(NamedTuple):
 
     step: int
     first: float
+    start: float
     lowest: float
     at: int
     last: float
@@ -76,6 +79,7 @@ def state_of(losses: Curve, limits: Any) -> State:
     return State(
         step=int(losses.steps[-1]),
         first=float(values[: limits.first].mean()),
+        start=float(values[:2].max()),
         lowest=float(means[best]),
         at=int(losses.steps[best + width - 1]),
         last=float(means[-1]),
@@ -95,11 +99,11 @@ def judge(now: State, plan: Plan, limits: Any) -> list[Finding]:
     """
     shuffled = plan.order == "random"
     most = now.first * (limits.max_of_first if shuffled else limits.max_in_order)
-    known = limits.max_of_rehearsed * plan.first_loss if plan.first_loss and shuffled else None
+    start = limits.max_of_start * min(now.start, plan.first_loss or now.start)
     if now.last > most and now.floor > now.first_top:
         since = f"{now.first:.3f} at the start"
-    elif known and now.floor > known:
-        since, most = f"{plan.first_loss:.3f} that were rehearsed", known
+    elif shuffled and now.floor > start:
+        since, most = f"{start / limits.max_of_start:.3f} before its first steps", start
     elif shuffled and now.last > now.lowest + limits.max_lost * now.first and now.floor > now.lowest_top:
         since, most = f"{now.lowest:.3f} at step {now.at}", now.lowest + limits.max_lost * now.first
     else:
@@ -111,6 +115,6 @@ def judge(now: State, plan: Plan, limits: Any) -> list[Finding]:
             observed=f"{now.last:.3f}",
             expected=f"below {most:.3f}",
             why="The model is getting worse than its base: updates are larger than it can follow.",
-            fix=f"{lower(plan.rate)}.",
+            fix=f"{lower(plan.rate)}. If it jumped within a step, look at the rows of that step.",
         )
     ]

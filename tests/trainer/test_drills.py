@@ -117,7 +117,7 @@ def no_labels(step, batch):
 
 def detach(step, model, optimizer):
     """The optimizer holds copies of the parameters, as when a model is replaced after it was made."""
-    if step == 10:
+    if step == 0:
         inner = getattr(optimizer, "optimizer", optimizer)
         for group in inner.param_groups:
             group["params"] = [torch.nn.Parameter(one.detach().clone()) for one in group["params"]]
@@ -186,7 +186,7 @@ SABOTAGE = {
     "spikes": ("RUN-105", {}, of_batches(spikes), 46),
     "rows without labels from step 10 on": ("RUN-107|RUN-106", {}, of_batches(no_labels), 14),
     "weights of another model": ("RUN-103", {}, random_base, 2),
-    "an optimizer of other parameters": ("RUN-108", {}, each_step(detach), 14),
+    "an optimizer of other parameters": ("RUN-108", {}, each_step(detach), 8),
     "gradients of zero": ("RUN-108", {}, no_gradients, 8),
     "a layer that gets no gradient": ("RUN-109", {}, one_layer_unreached, 16),
     "a rate of 1e-6": ("RUN-110", {"training": {"learning_rate": 1e-6, "max_steps": 80}}, None, 60),

@@ -60,6 +60,24 @@ def test_a_monitor_that_stops_sound_weights_saves_them(project, fly):
     assert f"{checkpoint.name} is kept" in flight.screen
 
 
+def test_what_a_monitor_found_is_said_even_if_no_checkpoint_can_be_written(project, fly):
+    """The optimizer holds other parameters: nothing moves, and its state can't be saved."""
+    project.set(training={"max_steps": 20, "save_strategy": "no", "eval_strategy": "no"})
+
+    class Replaces(TrainerCallback):
+        def on_step_begin(self, args, state, control, optimizer=None, **_):
+            if state.global_step == 3:
+                for group in getattr(optimizer, "optimizer", optimizer).param_groups:
+                    group["params"] = [one.detach().clone().requires_grad_() for one in group["params"]]
+
+    flight = fly(lambda trainer: trainer.add_callback(Replaces()))
+
+    assert flight.code == 5
+    assert "can't be written" in flight.screen
+    assert "RUN-108 weights-move" in flight.screen
+    assert "no checkpoint was written before" in flight.screen
+
+
 def test_what_blocks_at_the_very_end_keeps_the_model(project, fly):
     project.set(training={"max_steps": 24, "eval_strategy": "no", "learning_rate": 1e-12, "warmup_steps": 0})
 

@@ -203,8 +203,15 @@ def test_a_loss_that_was_chaos_from_the_second_step_on_is_held_against_the_rehea
 
     assert judged("RUN-104", {"loss": losses}).outcome == "passed"
     known = judged("RUN-104", {"loss": losses}, first_loss=2.4)
-    assert "from 2.400 that were rehearsed" in known.findings[0]["message"]
+    assert "from 2.400 before its first steps" in known.findings[0]["message"]
     assert judged("RUN-104", {"loss": noisy(decay(5, 3, 60))}, first_loss=2.4).outcome == "passed"
+
+
+def test_a_loss_that_was_chaos_within_the_first_five_steps(judged):
+    """A rate of 0.1, as it went."""
+    losses = [2.44, 2.52, 3.44, 24.89, 14.82, 65.8, 46.66, 24.6, 79.2, 37.87, 40.7, 27.65, 21.19, 15.19, 16.74, 46.62]
+
+    assert judged("RUN-104", {"loss": losses[:15]}).outcome == "failed"
 
 
 def with_spikes(values, at, factor):

@@ -46,6 +46,8 @@ def test_gate_train_postflight(smollm2, tmp_path):
     losses = [json.loads(line) for line in (out / "run.jsonl").read_text().splitlines()]
     held_out = [entry["eval_loss"] for entry in losses if "eval_loss" in entry]
     assert held_out[-1] < held_out[0]
+    assert "20 monitors ok; saved" in trained.stderr
+    assert (out / "flight" / "report.html").is_file()
 
     postflight = run(folder, "pytest", "--postflight", "config.yaml")
     assert postflight.returncode == 0, postflight.stdout
@@ -56,7 +58,7 @@ def test_gate_train_postflight(smollm2, tmp_path):
 
     screen = run(folder, "preflight", "report", "config.yaml")
     assert screen.returncode == 0, screen.stderr
-    assert screen.stdout.count("GREEN") == 2
+    assert screen.stdout.count("GREEN") == 3  # gate, flight and postflight
     assert "report.html" in screen.stdout
 
     # The adapter is for this data only: one more row, and training is refused.

@@ -87,10 +87,10 @@ def test_a_report_is_whole_or_not_there(project):
 
 
 def comparable(report):
-    """What must not depend on how the checks were distributed; free memory and disk change by themselves."""
+    """What must not depend on how the checks were distributed; free memory, disk and clock change by themselves."""
     checks = {check["code"]: {**check, "seconds": 0} for check in report["checks"]}
     for code, check in checks.items():
-        if code.startswith("HW-"):
+        if code.startswith("HW-") or code == "ENV-111":
             del check["evidence"], check["summary"]
     return {**report, "checks": checks, "started": "", "seconds": 0}
 

@@ -85,6 +85,9 @@ def train(config: Config, statement: dict[str, Any], otherwise: Mapping[str, Any
     watchdog = [monitors.watchdog()] if is_main_process() else []
     for callback in (log, monitors, Progress(lambda: monitors.verdict), stop, *watchdog):
         trainer.add_callback(callback)
+    optimizer = str(config.training_value("optim"))
+    if optimizer.startswith("paged") and arguments.use_cpu:
+        say(f"{optimizer}: there is no card to page from, and bitsandbytes runs it unpaged")
     take_steps(trainer, resume, stop)
     step = trainer.state.global_step
     blocked = any(stop.agreed(bool(stop.monitor)))
@@ -186,6 +189,7 @@ def quiet_libraries() -> None:
     """Keep what the user can do nothing about off the screen: the run's own lines are what matters."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # CPU kernels it could download; it works without
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|trl")
+    warnings.filterwarnings("ignore", message="Paged optimizers are not supported on CPU")  # said in words of our own
     import datasets
     import transformers
 

@@ -45,10 +45,12 @@ def test_a_quantized_model_keeps_the_precision_of_its_adapter(project, fly):
     """peft loads the best adapter in float32; TRL trained it in bfloat16."""
     pytest.importorskip("bitsandbytes")
     quantized = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": "float32"}
-    project.set(quantization=quantized, training={"max_steps": 4, "eval_strategy": "steps", "eval_steps": 2})
+    training = {"max_steps": 4, "eval_strategy": "steps", "eval_steps": 2, "optim": "paged_adamw_8bit"}
+    project.set(quantization=quantized, training=training)
 
     flight = fly(lambda trainer: trainer.add_callback(Spoil()))
 
+    assert "paged_adamw_8bit: there is no card to page from, and bitsandbytes runs it unpaged" in flight.screen
     saved = load_file(flight.folder / "adapter_model.safetensors")
     last = load_file(flight.folder / "checkpoint-4" / "adapter_model.safetensors")
     assert {name: tensor.dtype for name, tensor in saved.items()} == {

@@ -9,7 +9,8 @@ SECTIONS_ABOUT = {
     "quantization": "The fields of `BitsAndBytesConfig`. Without this section nothing is quantized.",
     "training": "The fields of TRL's `SFTConfig`. Only `output_dir` is required. Old names are accepted where they "
     "mean the same, with a notice of the present one. A run with `eval_strategy` that says nothing of saving saves "
-    "when it is evaluated, keeps two checkpoints, and ends with the best (`load_best_model_at_end: false` for the last).",
+    "when it is evaluated, keeps two checkpoints, and ends with the best; `load_best_model_at_end: false` ends with "
+    "the last.",
     "hardware": "The machine that will train: this one, or another one, described. Checks judge the target.",
     "gate": "How the run is judged.",
     "evaluation": "How the trained model is judged by `pytest --postflight`, and how long that may take.",

@@ -71,8 +71,12 @@ def deepspeed_config(config: Config) -> Mapping[str, Any]:
 
 
 def fsdp_config(config: Config) -> Mapping[str, Any]:
-    """The content of `training.fsdp_config`: itself, or what its file holds; empty where there is none."""
-    return _content(config, config.training_value("fsdp_config"))
+    """The content of `training.fsdp_config`: itself, or what its file holds; empty where there is none.
+
+    transformers takes each name with and without `fsdp_` before it; here it is without.
+    """
+    content = _content(config, config.training_value("fsdp_config"))
+    return {name.removeprefix("fsdp_"): value for name, value in content.items()}
 
 
 def _content(config: Config, given: Any) -> Mapping[str, Any]:

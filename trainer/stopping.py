@@ -20,6 +20,8 @@ class Interrupted(Exception):
 class Stop(TrainerCallback):  # type: ignore[misc]
     """Ends the run for a signal or a monitor, after the step at hand; at a second signal at once.
 
+    Of several processes a second SIGTERM ends none: torchrun passes on the one that the scheduler sent them all.
+
     A checkpoint with weights that aren't finite is never written: it would take the place of one to go on from.
 
     Attributes:
@@ -83,7 +85,8 @@ class Stop(TrainerCallback):  # type: ignore[misc]
         return [int(number) for number in shared]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if self.signal is None:
+            self.signal = signal.Signals(number)
+            print(f"\n{self.signal.name}: saving a checkpoint after this step", file=sys.stderr, flush=True)
+        elif self.group is None or number != signal.SIGTERM:  # a launcher passes on what every process was sent
             raise KeyboardInterrupt
-        self.signal = signal.Signals(number)
-        print(f"\n{self.signal.name}: saving a checkpoint after this step", file=sys.stderr, flush=True)

@@ -58,7 +58,7 @@ def a_sharded_run_saves_a_whole_adapter(config: Config, strategy: Strategy, evid
         not_applicable("nothing is sharded")
     if strategy.kind == "fsdp":
         key, name = "training.fsdp_config", "state_dict_type"
-        given = fsdp_config(config).get(name, fsdp_config(config).get(f"fsdp_{name}"))
+        given = fsdp_config(config).get(name)
         good, wanted = given is None or "FULL" in str(given), "FULL_STATE_DICT"
     else:
         key, name = "training.deepspeed", "stage3_gather_16bit_weights_on_model_save"

@@ -3,15 +3,19 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
 TORCHRUN = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc_per_node"]
+QUIETLY = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 TRAIN = """
 import json, os, sys
@@ -55,57 +59,98 @@ sys.exit(run.train(load_config("config.yaml"), {"subject": []}))
 
 
 @pytest.fixture
-def spread(project):
-    """`spread(processes)`: train on so many processes, four rows a step; returns adapter, losses and what was seen."""
+def ready(project):
+    """`ready(processes)`: a script that trains on so many, four rows a step on data that is prepared; the command."""
     from preflight.config import load_config
     from preflight.data.prepare import prepare
     from preflight.model.tokenizer import load_tokenizer
 
-    def train(processes):
-        project.set(
-            training={"max_steps": 6, "per_device_train_batch_size": 4 // processes, "eval_strategy": "no", "seed": 3}
-        )
+    def prepared(processes, steps=6):
+        batch = {"max_steps": steps, "per_device_train_batch_size": 4 // processes}
+        project.set(training={**batch, "eval_strategy": "no", "seed": 3})
         config = load_config(project.write())
         prepare(config, load_tokenizer(config))
-        store = {path: path.stat().st_mtime_ns for path in (project.folder / "run").rglob("*.arrow")}
-        project.text(TRAIN, "spread.py")
+        return [*([*TORCHRUN, str(processes)] if processes > 1 else [sys.executable]), project.text(TRAIN, "train.py")]
+
+    return prepared
+
+
+@pytest.fixture
+def spread(project, ready):
+    """`spread(processes)`: train on so many processes; returns adapter, losses and what was seen."""
+    run = project.folder / "run"
+
+    def train(processes):
+        command = ready(processes)
+        store = {path: path.stat().st_mtime_ns for path in run.rglob("*.arrow")}
         done = subprocess.run(
-            [*([*TORCHRUN, str(processes)] if processes > 1 else [sys.executable]), "spread.py"],
-            cwd=project.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
+            command, cwd=project.folder, env=QUIETLY, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
-        assert store == {path: path.stat().st_mtime_ns for path in (project.folder / "run").rglob("*.arrow")}
-        run = project.folder / "run"
-        records = [json.loads(line) for line in (run / "run.jsonl").read_text().splitlines()]
-        losses = [record["loss"] for record in records if "loss" in record]
+        assert store == {path: path.stat().st_mtime_ns for path in run.rglob("*.arrow")}
         seen = [json.loads((project.folder / f"rank{rank}.json").read_text()) for rank in range(processes)]
-        return load_file(run / "adapter_model.safetensors"), losses, seen
+        return load_file(run / "adapter_model.safetensors"), losses(run), seen
 
     return train
 
 
+def losses(run):
+    records = [json.loads(line) for line in (run / "run.jsonl").read_text().splitlines()]
+    return [record["loss"] for record in records if "loss" in record]
+
+
 def test_two_processes_make_the_adapter_that_one_makes(project, spread):
-    one, losses, seen = spread(1)
+    one, alone, seen = spread(1)
     assert seen == [{"world": 1, "wrapper": "PeftModelForCausalLM", "opened": 2}]
     shutil.rmtree(project.folder / "run")
 
-    two, again, seen = spread(2)
+    two, together, seen = spread(2)
 
     # The run opens it, and the plan of its monitors.
     assert seen == [{"world": 2, "wrapper": "DistributedDataParallel", "opened": 2}] * 2
-    assert again == pytest.approx(losses, rel=1e-5)
+    assert together == pytest.approx(alone, rel=1e-5)
     for name, tensor in one.items():
         # Gradients are summed in another order; Adam divides by their size, so that of the smallest, noise counts.
         torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=2e-6)
 
 
+@pytest.mark.drill
+@pytest.mark.parametrize("everyone", [False, True], ids=["the launcher", "every process"])
+def test_a_signal_ends_both_with_one_checkpoint_and_the_run_goes_on_from_there(project, ready, everyone):
+    """A scheduler signals the launcher alone, or every process of the job, which the launcher then does once more."""
+    from preflight.trainer import checkpoints
+
+    run, command = project.folder / "run", ready(2, steps=20)
+    with (project.folder / "said.txt").open("w") as said:
+        launcher = subprocess.Popen(command, cwd=project.folder, env=QUIETLY, stdout=said, stderr=said)
+        while launcher.poll() is None and not ((run / "run.jsonl").is_file() and len(losses(run)) >= 3):
+            time.sleep(0.01)
+        workers = psutil.Process(launcher.pid).children()
+        for worker in workers if everyone else []:
+            worker.terminate()
+        time.sleep(0.05)
+        launcher.send_signal(signal.SIGTERM)
+        assert launcher.wait(60) != 0
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in workers)
+    kept = [path.name for path in run.glob("checkpoint-*")]
+    assert kept == [checkpoints.last_whole(run).name]
+    assert sorted(path.name for path in (run / kept[0]).glob("rng_state_*")) == ["rng_state_0.pth", "rng_state_1.pth"]
+
+    ended = []
+    for start in (f"resuming from {kept[0]}", "training tiny"):  # the rest of it, and all of it once more, undisturbed
+        done = subprocess.run(
+            command, cwd=project.folder, env=QUIETLY, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert start in done.stderr
+        ended.append((losses(run), (run / "adapter_model.safetensors").read_bytes()))
+    assert len(ended[0][0]) == 20
+    assert ended[0] == ended[1]
+
+
 SHARD = """
 import sys, torch
+from pathlib import Path
 import torch.distributed as dist
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
@@ -148,12 +193,13 @@ if dist.get_rank() == 0:
     model.peft_config["default"].save_pretrained(folder)
     save_file(get_peft_model_state_dict(model, state_dict=state), f"{folder}/adapter_model.safetensors")
 dist.barrier()
-assert same_as(model, __import__("pathlib").Path(folder)) == []  # spread over processes: nothing is compared
+assert same_as(model, Path(folder)) == []  # spread over processes: nothing is compared
 
 fresh = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype="float32"), folder)
 with torch.no_grad():
     torch.testing.assert_close(fresh(input_ids=ids).logits, tuned, rtol=1e-4, atol=1e-5)
-print("whole again", dist.get_rank(), type(next(one for one in model.parameters() if one.requires_grad)).__name__)
+trained = next(one for one in model.parameters() if one.requires_grad)
+print("whole again", dist.get_rank(), dist.get_world_size(), type(model).__name__, type(trained).__name__)
 dist.destroy_process_group()
 """
 
@@ -164,7 +210,7 @@ def test_an_adapter_in_shards_is_saved_and_loaded_whole(tiny, tmp_path):
     done = subprocess.run(
         [*TORCHRUN, "2", str(tmp_path / "shard.py"), str(tiny), str(tmp_path)],
         cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env=QUIETLY,
         capture_output=True,
         text=True,
         timeout=300,
@@ -173,6 +219,6 @@ def test_an_adapter_in_shards_is_saved_and_loaded_whole(tiny, tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert sorted(line for line in done.stdout.splitlines() if "whole again" in line) == [
-        "whole again 0 DTensor",
-        "whole again 1 DTensor",
+        "whole again 0 2 FSDPPeftModel DTensor",
+        "whole again 1 2 FSDPPeftModel DTensor",
     ]

@@ -44,6 +44,17 @@ def losses(folder):
     return [record["loss"] for record in records if "loss" in record]
 
 
+def falls(undisturbed):
+    return sum(undisturbed[-5:]) < sum(undisturbed[:5])
+
+
+def interrupted(folder):
+    """As if the run had been killed behind its first checkpoint."""
+    shutil.rmtree(folder / f"checkpoint-{STEPS}")
+    state = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(state | {"finished": False}))
+
+
 METHODS = {
     "lora-bf16": BF16,
     "lora-fp16": {"training": {"fp16": True}},
@@ -72,24 +83,22 @@ def test_every_method_trains_and_resumes_on_a_card(real, fly, name):
     whole = fly()
     assert whole.code == 0, whole.screen
     undisturbed = losses(whole.folder)
-    assert undisturbed[-1] < undisturbed[0]
+    assert falls(undisturbed)
     assert any("memory_allocated" in record for record in whole.records)
 
-    shutil.rmtree(whole.folder / f"checkpoint-{STEPS}")
-    state = json.loads((whole.folder / "run.json").read_text())
-    (whole.folder / "run.json").write_text(json.dumps(state | {"finished": False}))
+    interrupted(whole.folder)
     again = fly()
 
     assert again.code == 0, again.screen
-    assert "resuming from checkpoint-10" in again.screen
+    assert f"resuming from checkpoint-{STOPPED}" in again.screen
     # Kernels of a card add up in an order of their own: the losses agree to the precision they are computed in.
     assert losses(again.folder) == pytest.approx(undisturbed, rel=2e-2)
 
 
 FSDP2 = {
-    "fsdp": "full_shard",
+    "fsdp": True,
     "fsdp_config": {
-        "fsdp_version": 2,
+        "version": 2,
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
         "reshard_after_forward": True,
         "state_dict_type": "FULL_STATE_DICT",
@@ -100,8 +109,10 @@ ZERO = {
     "gradient_accumulation_steps": "auto",
     "bf16": {"enabled": "auto"},
 }
+ZERO3 = {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True}
 SPREAD = {
     "ddp": BF16,
+    "ddp-accelerate": BF16,
     "fsdp2": {"training": {"bf16": True, **FSDP2}},
     "fsdp2-qlora": {
         "model": {"dtype": "bfloat16"},
@@ -109,32 +120,73 @@ SPREAD = {
         "training": {"bf16": True, **FSDP2},
     },
     "zero2": {"training": {"bf16": True, "deepspeed": {**ZERO, "zero_optimization": {"stage": 2}}}},
-    "zero3": {"training": {"bf16": True, "deepspeed": {**ZERO, "zero_optimization": {"stage": 3}}}},
+    "zero3": {"training": {"bf16": True, "deepspeed": {**ZERO, "zero_optimization": ZERO3}}},
 }
+WRAPPERS = {"ddp": "DistributedDataParallel", "fsdp2": "FSDPPeftModelForCausalLM", "zero": "DeepSpeedEngine"}
 ENGINES = {"zero2": "deepspeed", "zero3": "deepspeed", "fsdp2-qlora": "bitsandbytes"}
+TORCHRUN = ["torchrun", "--standalone", "--nproc_per_node", "2"]
+ACCELERATE = ["accelerate", "launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
+
+WATCHED = """
+import json, sys
+from transformers import TrainerCallback
+from preflight.model import build
+from preflight.trainer import run
+
+made = build.make_trainer
+
+class Seen(TrainerCallback):
+    def __init__(self, trainer):
+        self.trainer = trainer
+
+    def on_step_end(self, args, state, control, **_):
+        seen = {"world": args.world_size, "wrapper": type(self.trainer.model_wrapped).__name__}
+        with open(f"rank{args.process_index}.json", "w") as stream:
+            json.dump(seen, stream)
+
+def watched(*arguments, **more):
+    trainer = made(*arguments, **more)
+    trainer.add_callback(Seen(trainer))
+    return trainer
+
+build.make_trainer = watched
+sys.exit(run.main(["config.yaml"]))
+"""
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[needs(ENGINES[name])] if name in ENGINES else []) for name in SPREAD]
 )
-def test_every_engine_trains_on_two_cards(real, name):
+def test_every_engine_trains_and_resumes_on_two_cards(real, name):
     if cards() < 2:
         pytest.skip("needs two CUDA cards")
-    config = real.set(**SPREAD[name]).set(training={"max_steps": STEPS}).clear()
-    launch = [Path(sys.executable).parent / "torchrun", "--standalone", "--nproc_per_node", "2"]
-
-    done = subprocess.run(
-        [*launch, "-m", "preflight.trainer", str(config)],
-        cwd=real.folder,
-        env={**os.environ, "PYTHONSAFEPATH": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
+    real.set(**SPREAD[name]).clear()
+    real.text(WATCHED, "watched.py")
+    launcher, *options = ACCELERATE if name.endswith("accelerate") else TORCHRUN
     run = real.folder / "run"
-    assert losses(run)[-1] < losses(run)[0]
+
+    def train():
+        done = subprocess.run(
+            [Path(sys.executable).parent / launcher, *options, "watched.py"],
+            cwd=real.folder,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr, losses(run)
+
+    _, undisturbed = train()
+    wrapper = next(kind for prefix, kind in WRAPPERS.items() if name.startswith(prefix))
+    seen = [json.loads((real.folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+    assert seen == [{"world": 2, "wrapper": wrapper}] * 2
+    assert falls(undisturbed)
+    interrupted(run)
+    screen, again = train()
+
+    assert f"resuming from checkpoint-{STOPPED}" in screen
+    assert again == pytest.approx(undisturbed, rel=2e-2)
     assert (run / "adapter_model.safetensors").is_file()
     assert real.gate("-k", "POST-102", stage="postflight").outcome("POST-102") == "passed"

@@ -13,6 +13,7 @@ TWO = {"gpu": "A100", "memory_gib": 80, "count": 2}
         ("1.14.0", {"fsdp": True}, {}, "failed"),
         ("1.15.0", {"fsdp": True}, {}, "passed"),
         ("1.14.0", {"fsdp": True, "fsdp_config": {"version": 1}}, {}, "passed"),
+        ("1.14.0", {"fsdp": True, "fsdp_config": {"fsdp_version": 1}}, {}, "passed"),
         ("1.14.0", {"fsdp": True}, None, "passed"),  # full fine-tuning saves otherwise
         ("1.14.0", {}, {}, "passed"),
     ],

@@ -41,7 +41,9 @@ def test_validation_data_is_used(project, expect, data, strategy, outcome):
         ({**BEST, "metric_for_best_model": "eval_mean_token_accuracy"}, "passed", ""),
         ({**BEST, "metric_for_best_model": "rouge"}, "failed", "eval_loss"),
         ({"lr_scheduler_type": "reduce_lr_on_plateau", "eval_strategy": "no"}, "failed", "eval_strategy: steps"),
-        ({}, "not-applicable", ""),
+        ({}, "passed", ""),
+        ({"load_best_model_at_end": False}, "not-applicable", ""),
+        ({"eval_strategy": "no"}, "not-applicable", ""),
     ],
 )
 def test_what_is_best_can_be_told(project, expect, training, outcome, fix):

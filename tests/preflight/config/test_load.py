@@ -233,8 +233,8 @@ def test_paths(load: Callable[[str], Config], tmp_path: Path, monkeypatch: pytes
     assert tmp_path / "runs/bot/preflight" == config.artefacts("preflight")
     assert Path("/elsewhere/postflight") == moved.artefacts("postflight")
     assert config.output_dir == moved.output_dir
-    with pytest.raises(ValueError, match="no such stage: 'flight'"):
-        config.artefacts("flight")
+    with pytest.raises(ValueError, match="no such stage: 'landing'"):
+        config.artefacts("landing")
 
 
 def test_relative_path_is_remembered_absolute(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ SOUND = [
     ("a.csv", "prompt;completion\na,b;c\n", 1),
     ("a.csv", "prompt\tcompletion\na;b\t\n", 1),
     ("a.csv", "text\none column; and this\n", 1),
-    ("a.csv.gz", gzip.compress(f"{CSV}a,b\n".encode()), 1),
+    ("a.csv.gz", gzip.compress(f"{CSV}a,b\n".encode(), mtime=0), 1),
     ("a.jsonl.gz", gzip.compress(f"{ROW}\n".encode()) + gzip.compress(f"{ROW}\n".encode()), 2),
 ]
 

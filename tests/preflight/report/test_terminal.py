@@ -46,6 +46,7 @@ def test_a_green_run_reads_from_top_to_bottom(project, monkeypatch):
 
 
 def test_what_has_no_subject_is_shown_to_who_asks(project):
+    project.set(training={"load_best_model_at_end": False})
     whole = lines_of(project.gate("-v"))
     one = lines_of(project.gate("-k", "CFG-125"))
 

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from preflight.data.expectations import Expected
     from preflight.data.hygiene import Hygiene
     from preflight.data.store import Prepared, Split
-    from preflight.evaluate import Answers, HeldOut, Trained
+    from preflight.evaluation.budget import Budget, Sampled
+    from preflight.evaluation.generate import Answer
+    from preflight.evaluation.loss import HeldOut
+    from preflight.evaluation.questions import Question
+    from preflight.evaluation.trained import Trained
     from preflight.flight import Log
     from preflight.flight.plan import Plan
     from preflight.model.memory import Prediction
@@ -264,25 +268,41 @@ def plan(config: Config, run_log: "Log") -> "Plan":
 @pytest.fixture(scope="session")
 def trained(config: Config, tokenizer: "Tokenizer") -> "Trained":
     """The trained model on its base, loaded once for all checks."""
-    from preflight.evaluate import load_trained
+    from preflight.evaluation.trained import load_trained
 
     return load_trained(config, tokenizer)
 
 
 @pytest.fixture(scope="session")
-def held_out(config: Config, trained: "Trained", validation: "Split") -> "HeldOut":
-    """Loss of base and tuned model on the same held-out examples."""
-    from preflight.evaluate import held_out_loss
+def budget(config: Config) -> "Budget":
+    """The time that evaluation may take, shared out among its parts."""
+    from preflight.evaluation.budget import Budget
 
-    return held_out_loss(config, trained, validation)
+    return Budget(config.evaluation.max_minutes * 60)
 
 
 @pytest.fixture(scope="session")
-def answers(config: Config, trained: "Trained", validation: "Split") -> "list[Answers]":
-    """Greedy answers of base and tuned model to held-out prompts."""
-    from preflight.evaluate import generate, samples
+def held_out(config: Config, trained: "Trained", validation: "Split", budget: "Budget") -> "HeldOut":
+    """Loss of base and tuned model on the same held-out examples."""
+    from preflight.evaluation.loss import held_out_loss
 
-    found = generate(config, trained, validation)
+    return held_out_loss(config, trained, validation, budget)
+
+
+@pytest.fixture(scope="session")
+def questions(config: Config, tokenizer: "Tokenizer", prepared: "Prepared") -> "list[Question]":
+    """Held-out prompts, with the answers that were expected."""
+    from preflight.evaluation.questions import questions_of
+
+    return questions_of(config, tokenizer, prepared.validation)
+
+
+@pytest.fixture(scope="session")
+def answers(config: Config, trained: "Trained", questions: "list[Question]", budget: "Budget") -> "Sampled[Answer]":
+    """Greedy answers of base and tuned model to held-out prompts."""
+    from preflight.evaluation.generate import answers_of, samples
+
+    found = answers_of(config, trained, questions, budget)
     text = json.dumps(samples(found), ensure_ascii=False, indent=1)
     (config.artefacts("postflight") / "samples.json").write_text(text, encoding="utf-8", errors="backslashreplace")
     return found

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from preflight.config import Config, Section, sections
+from preflight.config import Config, Section, evaluation, sections
 from preflight.data import readers, shapes
 from preflight.findings import NotAvailable
 from preflight.init_plan import choose_method, fitting, guess_task, with_steps
@@ -269,6 +269,6 @@ def _draft(model: str, folder: Path) -> Config:
     """A config in memory, for the code that loads tokenizers and module trees by one."""
     ours: dict[str, Any] = {"model": sections.Model(name_or_path=model), "data": sections.Data(train="draft")}
     ours |= {"task": sections.Task(), "hardware": sections.Hardware(), "gate": sections.Gate()}
-    ours |= {"evaluation": sections.Evaluation(), "deployment": sections.Deployment()}
+    ours |= {"evaluation": evaluation.Evaluation(), "deployment": sections.Deployment()}
     training = Section({"output_dir": "draft"})
     return Config(name="draft", lora=None, quantization=None, training=training, path=folder / "config.yaml", **ours)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from config_words import LIBRARIES, SECTIONS_ABOUT, WORDS
 
-from preflight.config import libraries, sections
+from preflight.config import evaluation, libraries, sections
 from preflight.config.wording import describe
 from preflight.registry import SECTIONS, Check, shipped
 
@@ -31,8 +31,15 @@ OWN: dict[str, type[sections.SectionModel]] = {
     "data": sections.Data,
     "hardware": sections.Hardware,
     "gate": sections.Gate,
-    "evaluation": sections.Evaluation,
+    "evaluation": evaluation.Evaluation,
     "deployment": sections.Deployment,
+}
+
+PARTS: dict[str, type[sections.SectionModel]] = {
+    "metrics.NAME": evaluation.Demand,
+    "format": evaluation.Format,
+    "lm_eval": evaluation.LmEval,
+    "server": evaluation.Server,
 }
 
 
@@ -132,6 +139,9 @@ def config_page() -> str:
             lines += ["", *table(name, OWN[name])]
         if name == "gate":
             lines += ["", "Each entry of `waivers`:", "", *table("gate.waivers", sections.Waiver)]
+        if name == "evaluation":
+            for key, model in PARTS.items():
+                lines += ["", f"`{key}`:", "", *table(f"evaluation.{key}", model)]
     return "\n".join(lines) + "\n"
 
 

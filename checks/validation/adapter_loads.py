@@ -2,7 +2,7 @@ import pytest
 
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
-from preflight.evaluate import Trained
+from preflight.evaluation.trained import Trained
 from preflight.fixtures import Evidence
 from preflight.model.build import AdapterError
 

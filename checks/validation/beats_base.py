@@ -2,7 +2,7 @@ import math
 from statistics import fmean, stdev
 
 from preflight import Finding, check, not_available, report_findings
-from preflight.evaluate import HeldOut
+from preflight.evaluation.loss import HeldOut
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 

@@ -3,7 +3,8 @@ from typing import Any
 
 from preflight import Finding, check, not_applicable, report_findings
 from preflight.config import Config
-from preflight.evaluate import Answers
+from preflight.evaluation.budget import Sampled
+from preflight.evaluation.generate import Answer
 from preflight.fixtures import Evidence
 
 
@@ -15,7 +16,7 @@ from preflight.fixtures import Evidence
     item="Formatting correct: output matches expected format",
     thresholds={"min_fraction": 0.8},
 )
-def answers_have_the_declared_format(config: Config, answers: list[Answers], evidence: Evidence, limits: Any) -> None:
+def answers_have_the_declared_format(config: Config, answers: Sampled[Answer], evidence: Evidence, limits: Any) -> None:
     """Answers have the format that the config declares.
 
     What it checks: The share of greedy answers to held-out prompts that `evaluation.format` matches as a whole.
@@ -25,9 +26,9 @@ def answers_have_the_declared_format(config: Config, answers: list[Answers], evi
     """
     if config.evaluation.format is None:
         not_applicable("the config declares no evaluation.format")
-    wanted = re.compile(config.evaluation.format)
-    good = [answer for answer in answers if wanted.fullmatch(answer.tuned.strip())]
-    before = sum(bool(wanted.fullmatch(answer.base.strip())) for answer in answers)
+    wanted = re.compile(str(config.evaluation.format))
+    good = [answer for answer in answers if wanted.fullmatch(answer.tuned.text.strip())]
+    before = sum(bool(wanted.fullmatch(answer.base.text.strip())) for answer in answers)
     evidence(
         f"{len(good)} of {len(answers)} match (base: {before})", match=len(good), base=before, answers=len(answers)
     )
@@ -37,8 +38,8 @@ def answers_have_the_declared_format(config: Config, answers: list[Answers], evi
     report_findings(
         [
             Finding(
-                f"the answer does not have the declared format: {bad.tuned[:100]!r}",
-                where=f"validation row {bad.row}",
+                f"the answer does not have the declared format: {bad.tuned.text[:100]!r}",
+                where=bad.where,
                 observed=f"{len(good)} of {len(answers)} match, base {before}",
                 expected=f"at least {limits.min_fraction:.0%}",
                 why="Whatever reads the answers expects the format.",

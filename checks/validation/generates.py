@@ -2,7 +2,8 @@ import re
 from typing import Any
 
 from preflight import Finding, check, report_findings
-from preflight.evaluate import Answers
+from preflight.evaluation.budget import Sampled
+from preflight.evaluation.generate import Answer
 from preflight.fixtures import Evidence
 
 WORD = re.compile(r"[^\W_]")
@@ -18,7 +19,7 @@ LOOP = re.compile(rf"(?=.{{0,9}}{WORD.pattern})(.{{10,200}}?)\1{{3,}}", re.DOTAL
     item="Must-have: tested inference before deployment",
     thresholds={"max_fraction": 0.1},
 )
-def the_model_answers_held_out_prompts(answers: list[Answers], evidence: Evidence, limits: Any) -> None:
+def the_model_answers_held_out_prompts(answers: Sampled[Answer], evidence: Evidence, limits: Any) -> None:
     """The trained model answers held-out prompts with text that is neither empty nor a loop.
 
     What it checks: Greedy answers to held-out prompts, rendered with the training template and generation prompt. The
@@ -28,14 +29,14 @@ def the_model_answers_held_out_prompts(answers: list[Answers], evidence: Evidenc
     mean that the labels start with the end-of-turn token.
     Evidence: the checklist's must-have.
     """
-    faults = [(answer, fault) for answer in answers if (fault := _fault(answer.tuned))]
+    faults = [(answer, fault) for answer in answers if (fault := _fault(answer.tuned.text))]
     evidence(f"{len(answers) - len(faults)} of {len(answers)} answers are sound", answers=len(answers), bad=len(faults))
     if len(faults) <= round(limits.max_fraction * len(answers)):
         return
     report_findings(
         Finding(
-            f"the answer {fault}: {answer.tuned[:80]!r}",
-            where=f"validation row {answer.row}",
+            f"the answer {fault}: {answer.tuned.text[:80]!r}",
+            where=answer.where,
             observed=f"{len(faults)} of {len(answers)} answers",
             expected=f"at most {limits.max_fraction:.0%}",
             why="The model is of no use to the people it was made for.",

@@ -12,10 +12,11 @@ from pydantic_core import ErrorDetails
 
 from . import libraries
 from .document import Document, read_document
+from .evaluation import Evaluation
 from .model import Config, Section
 from .problems import ConfigError, Key, Problem, did_you_mean, dotted, shown
 from .renames import apply_renames
-from .sections import Data, Deployment, Evaluation, Gate, Hardware, Model, Task, Text
+from .sections import Data, Deployment, Gate, Hardware, Model, Task, Text
 from .sources import typed_dict
 from .wording import at, members, refusal
 

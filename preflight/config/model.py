@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from . import derived, libraries
 from .document import Mark
+from .evaluation import Evaluation
 from .problems import Problem
-from .sections import Data, Deployment, Evaluation, Gate, Hardware, Model, Task
+from .sections import Data, Deployment, Gate, Hardware, Model, Task
 
 STAGES = ("preflight", "flight", "postflight")
 SECRETS = {"hub_token", "push_to_hub_token"}  # never in a report, a clearance or a run card

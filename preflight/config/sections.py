@@ -190,15 +190,6 @@ class Gate(SectionModel):
     data_docs: bool = False
 
 
-class Evaluation(SectionModel):
-    """How the trained model is judged, and how long that may take."""
-
-    max_minutes: Annotated[float, Field(gt=0)] = 10
-    max_examples: Annotated[int, Field(ge=1)] = 64
-    max_new_tokens: Annotated[int, Field(ge=1)] = 128
-    format: Regex | None = None
-
-
 class Deployment(SectionModel):
     """How the trained model will be served."""
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from preflight.evaluate import Answers
+from preflight.evaluation.budget import Sampled
+from preflight.evaluation.generate import Answer, Reply
 from preflight.findings import Found
 from preflight.trainer.run import main as train
 
@@ -50,6 +51,8 @@ def judge() -> Callable[..., list[Any]]:
 
     def findings_of(check: Callable[..., None], limits: dict[str, Any] | None = None, **given: Any) -> list[Any]:
         meta = check.__preflight_check__
+        if isinstance(given.get("answers"), list):
+            given["answers"] = Sampled(given["answers"], len(given["answers"]))
         if meta.thresholds:
             given["limits"] = SimpleNamespace(**{**meta.thresholds, **(limits or {})})
         try:
@@ -62,10 +65,11 @@ def judge() -> Callable[..., list[Any]]:
 
 
 @pytest.fixture
-def answer() -> Callable[..., Answers]:
+def answer() -> Callable[..., Answer]:
     """A literal answer of the tuned model; the base said nothing."""
 
     def made(tuned: str = "A sound answer.", *, stopped: bool = True, row: int = 0, tokens: int = 5, base: str = ""):
-        return Answers(row, "a prompt", "an answer", tokens, base, tuned, False, stopped)
+        where = f"validation row {row}"
+        return Answer(where, "a prompt", "an answer", tokens, Reply(base, [], False), Reply(tuned, [], stopped))
 
     return made

@@ -3,7 +3,7 @@
 import pytest
 
 from preflight.checks.validation import beats_base
-from preflight.evaluate import HeldOut
+from preflight.evaluation.loss import HeldOut
 from preflight.findings import NotAvailable
 
 NAN = float("nan")

@@ -13,7 +13,7 @@ def test_a_random_model_is_red_because_it_does_not_stop(flown):
     for code in ("RUN-101", "POST-101", "POST-102", "POST-106"):
         assert outcomes[code] == "passed", run.screen
     assert outcomes["POST-104"] == outcomes["POST-107"] == "failed", run.screen
-    assert run.check("POST-104")["evidence"]["answers"] == 8
+    assert run.check("POST-104")["evidence"]["answers"] == 16
     assert run.findings("POST-104")[0]["where"].startswith("validation row ")
     assert not (flown.folder / "run" / "postflight" / "clearance.json").exists()
 
@@ -36,13 +36,18 @@ def test_without_validation_data_nothing_held_out_is_judged(flown):
     assert (run.outcome("POST-103"), run.outcome("POST-105")) == ("not-applicable", "not-applicable")
 
 
-def test_a_rate_that_ruins_the_weights_is_seen_in_the_log(fly):
-    """transformers' default hides NaN losses from the log; the trainer turns that off."""
-    ruin = {"learning_rate": 1e30, "max_steps": 4, "save_strategy": "no", "max_grad_norm": 0.0}
-    project = fly("ruined", training=ruin, gate={"thresholds": {"CFG-105": {"high": 1e31}}})
+def test_ruined_weights_are_seen_in_log_file_and_loss(flown):
+    """The trainer would have stopped: this run is as others leave it."""
+    from safetensors.torch import load_file, save_file
 
-    run = project.gate("-k", "RUN-101 or POST-102 or POST-105", stage="postflight")
+    run = flown.folder / "run"
+    weights = load_file(run / "adapter_model.safetensors")
+    save_file({name: value * float("nan") for name, value in weights.items()}, run / "adapter_model.safetensors")
+    with (run / "run.jsonl").open("a") as stream:
+        stream.write('{"step": 9, "loss": NaN}\n')
 
-    assert run.outcome("RUN-101") == "failed", run.screen
-    assert run.outcome("POST-102") == "failed", run.screen
-    assert run.outcome("POST-105") == "failed", run.screen
+    judged = flown.gate("-k", "RUN-101 or POST-102 or POST-105", stage="postflight")
+
+    assert judged.outcome("RUN-101") == "failed", judged.screen
+    assert judged.outcome("POST-102") == "failed", judged.screen
+    assert judged.outcome("POST-105") == "failed", judged.screen

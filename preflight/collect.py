@@ -1,7 +1,7 @@
 """Collection: a folder of check functions becomes one pytest item a check."""
 
 import importlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,12 +72,12 @@ def make_item(collector: CheckFile, name: str, obj: Any, codes: Container[str]) 
     return item
 
 
-def shadowed(item: CheckItem, names: Container[str], owner: ModuleType) -> Iterator[str]:
-    """Fixtures that the check would be given, directly or through another, in the place of the owner's.
+def shadowed(item: CheckItem, owners: Mapping[str, ModuleType]) -> Iterator[str]:
+    """Fixtures that the check would be given, directly or through another, in the place of their owners'.
 
     Asked before anything is set up: a fixture that an ordinary test has set up already is not set up again.
     """
     for name, definitions in item._fixtureinfo.name2fixturedefs.items():  # private in pytest
         function = definitions[-1].func
-        if name in names and getattr(function, "__globals__", None) is not vars(owner):
+        if name in owners and getattr(function, "__globals__", None) is not vars(owners[name]):
             yield f"{name} ({function.__module__})"

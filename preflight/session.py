@@ -13,12 +13,15 @@ import pytest
 
 from preflight import clearance, collect, fixtures, registry, verdict
 from preflight.config import Config, ConfigError, load_config
+from preflight.evaluation import fixtures as evaluation
 from preflight.judging import findings_of, outcome_of
 from preflight.keys import CONFIG, EVIDENCE, GATE, SETUP
 from preflight.registry import Check, RegistryError, Stage
 from preflight.report import document, html, terminal
 from preflight.verdict import Result
 from preflight.waivers import WAIVER_CHECK, Waivers, judge_gate_section
+
+FIXTURES = {name: module for module in (fixtures, evaluation) for name in module.NAMES}
 
 
 def register(pytest_config: pytest.Config) -> None:
@@ -58,7 +61,8 @@ def register(pytest_config: pytest.Config) -> None:
     gate = Gate(pytest_config, config, stage, asked, own)
     pytest_config.stash[CONFIG] = config
     pytest_config.stash[GATE] = gate
-    pytest_config.pluginmanager.register(fixtures, "preflight.fixtures")
+    for module in (fixtures, evaluation):
+        pytest_config.pluginmanager.register(module, module.__name__)
     pytest_config.pluginmanager.register(gate, "preflight.gate")
     if gate.is_controller and not option.collectonly:
         gate.open_artefacts()
@@ -163,7 +167,7 @@ class Gate:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Refuse a fixture that takes the place of ours: a root conftest could turn a failure into a pass."""
-        if isinstance(item, collect.CheckItem) and (names := [*collect.shadowed(item, fixtures.NAMES, fixtures)]):
+        if isinstance(item, collect.CheckItem) and (names := [*collect.shadowed(item, FIXTURES)]):
             raise RuntimeError(f"fixtures take the place of preflight's own: {', '.join(names)}; rename them")
 
     @pytest.hookimpl(wrapper=True)

@@ -11,41 +11,22 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from preflight import digests, machine, registry, verdict
+from preflight import accepted, digests, machine, registry, subjects, verdict
 from preflight.config import Config, ConfigError, load_config
-from preflight.data import store
-from preflight.data.readers import hub
 from preflight.findings import NotAvailable
-from preflight.model import files
 from preflight.registry import Check, Stage
+from preflight.subjects import Subject, bind
 from preflight.target import Target, facts, from_facts, target_of
 from preflight.verdict import Result
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
-Subject = dict[str, Any]
-TRAINED = ("adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "run-card.json", "run.jsonl")
-
-
-class Refused(Exception):
-    """No clearance, and why."""
+Refused = subjects.Refused  # no clearance, and why
 
 
 def path(config: Config, stage: Stage) -> Path:
     """Where the clearance of a stage lies."""
     return config.artefacts(stage) / "clearance.json"
-
-
-def stamps(config: Config) -> Mapping[str, Any]:
-    """Size and time of every local file that is going to be judged: what tells whether it changes meanwhile."""
-    try:
-        found = [config.path, *registry.user_files(map(config.resolve, config.gate.checks))]
-        found += [file for files_of_split, _ in store.split_files(config).values() for file in files_of_split]
-        if config.resolve(config.model.name_or_path).is_dir():  # what the hub's cache holds never changes
-            found += [*files.tokenizer_files(config), *_model_files(config)]
-    except (NotAvailable, registry.RegistryError):
-        pass  # the gate says so
-    return {_name(config, file): _stamp(file) for file in found}
 
 
 def write(config: Config, stage: Stage, results: Mapping[str, Result], *, seen: Mapping[str, Any]) -> None:
@@ -55,24 +36,24 @@ def write(config: Config, stage: Stage, results: Mapping[str, Result], *, seen: 
         config: The run's config.
         stage: The stage that is green.
         results: One result for each check of the stage.
-        seen: The `stamps` from before the first check ran.
+        seen: `subjects.stamps` from before the first check ran.
 
     Raises:
         Refused: something changed while the gate ran, or can't be bound any more.
     """
-    now = stamps(config)
+    now = subjects.stamps(config, stage)
     changed = [name for name in {**seen, **now} if seen.get(name) != now.get(name)]
     if config.path.name in changed and _reads_the_same(config):  # only a comment did
         changed.remove(config.path.name)
     if changed:
         raise Refused(f"{', '.join(changed)} changed while the gate ran; run it again")
-    subjects = bind(config, stage)
-    if stage == "preflight" and not any(subject["name"] == "prepared train" for subject in subjects):
+    bound = bind(config, stage)
+    if stage == "preflight" and not any(subject["name"] == "prepared train" for subject in bound):
         raise Refused("the prepared data is gone or no longer fits; run the gate again")
     checks = _checks(config, stage)
     statement = {
         "_type": STATEMENT,
-        "subject": subjects,
+        "subject": bound,
         "predicateType": PREDICATE,
         "predicate": {
             "result": "PASSED",
@@ -150,31 +131,15 @@ def identity(statement: Mapping[str, Any]) -> str:
     return digests.of_json(sorted((subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]))
 
 
-def bind(config: Config, stage: Stage) -> list[Subject]:
-    """Descriptors of everything that the outcomes depend on, as it is now.
-
-    Each has name, digest and annotations: what a person wants to read when it differs.
-    """
-    subjects = [_subject("config", digests.of_json(config.resolved()), resolved=config.resolved())]
-    try:
-        for split, (found, _) in store.split_files(config).items():
-            subjects += [_file(config, source, kind=split, rows=_rows(source)) for source in found]
-        subjects += [_file(config, source, kind="tokenizer") for source in files.tokenizer_files(config)]
-        subjects += [_file(config, source, kind="model") for source in _model_files(config)]
-        subjects += _prepared(config)
-        if stage == "postflight":
-            trained = [config.output_dir / name for name in TRAINED]
-            subjects += [_file(config, source, kind="trained") for source in trained if source.is_file()]
-    except (NotAvailable, OSError) as error:
-        raise Refused(str(error)) from error
-    return subjects
-
-
 def differences(statement: Mapping[str, Any], config: Config, stage: Stage) -> list[str]:
     """What differs between a statement and what is here, one sentence each."""
     then = {subject["name"]: subject for subject in statement["subject"]}
     now = {subject["name"]: subject for subject in bind(config, stage)}
     found: list[str] = []
+    if stage == "postflight" and accepted.is_of_this_run(config):
+        # To accept the run that was cleared replaces what it was compared with, and takes nothing from its verdict.
+        for side in (then, now):
+            side.pop(subjects.name_of(config, accepted.accepted_path(config)), None)
     for name in [*then, *(name for name in now if name not in then)]:
         if name not in now:
             found.append(f"{name} was cleared and is gone")
@@ -266,16 +231,10 @@ def _expected(config: Config, stage: Stage) -> dict[str, Check]:
 def _checks(config: Config, stage: Stage) -> dict[str, str]:
     """The digest of each shipped check's file by its code, and of each file of the user's checks by its name."""
     shipped = {code: meta.path for code, meta in registry.shipped().items() if meta.stage == stage}
-    own = {_name(config, file): file for file in registry.user_files(map(config.resolve, config.gate.checks))}
+    own = {
+        subjects.name_of(config, file): file for file in registry.user_files(map(config.resolve, config.gate.checks))
+    }
     return {name: digests.of_file(file) for name, file in {**shipped, **own}.items()}
-
-
-def _model_files(config: Config) -> list[Path]:
-    """What the base model is built from. Its own code is part of it where the config trusts it."""
-    folder = files.folder_of(config)
-    names = ["config.json", "generation_config.json", "model.safetensors.index.json"]
-    code = sorted(folder.glob("*.py")) if config.model.trust_remote_code else []
-    return [path for path in (folder / name for name in names) if path.is_file()] + code + files.weight_files(config)
 
 
 def _reads_the_same(config: Config) -> bool:
@@ -283,51 +242,6 @@ def _reads_the_same(config: Config) -> bool:
         return load_config(config.path).resolved() == config.resolved()
     except ConfigError:
         return False
-
-
-def _stamp(file: Path) -> tuple[int, ...] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _prepared(config: Config) -> list[Subject]:
-    folder = store.folder_of(config)
-    if not (folder / "meta.json").is_file():
-        return []
-    try:
-        splits = store.open_prepared(folder).splits.values()
-        return [_subject(f"prepared {split.name}", digests.of_file(split.fed), rows=split.rows) for split in splits]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refused(f"the prepared data is damaged ({error}): delete {folder} and clear the run again") from error
-
-
-def _rows(source: Path) -> int | None:
-    """Lines of a text file, the way a person counts a dataset; None for other formats."""
-    if source.suffix != ".jsonl":
-        return None
-    with source.open("rb") as stream:
-        return sum(1 for line in stream if line.strip())
-
-
-def _file(config: Config, source: Path, *, kind: str, rows: int | None = None) -> Subject:
-    notes = {"kind": kind, "bytes": source.stat().st_size} | ({} if rows is None else {"rows": rows})
-    return _subject(_name(config, source), digests.of_file(source), **notes)
-
-
-def _name(config: Config, source: Path) -> str:
-    """The file as the config would name it: relative to the config if it lies beside or below it.
-
-    A dataset of the hub has the name that it has in every machine's cache.
-    """
-    beside = source.is_relative_to(config.folder)
-    return hub.name_of(source) or (source.relative_to(config.folder) if beside else source).as_posix()
-
-
-def _subject(name: str, sha256: str, **annotations: Any) -> Subject:
-    return {"name": name, "digest": {"sha256": sha256}, "annotations": annotations}
 
 
 def _sha(value: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from types import FrameType
 
 from preflight import __version__
 
-COMMANDS = ("init", "review", "train", "report", "list", "explain", "doctor")
+COMMANDS = ("init", "review", "train", "report", "accept", "list", "explain", "doctor")
 EPILOG = """\
 The gate itself is pytest:
   pytest --preflight CONFIG     judge a run before it starts
@@ -88,6 +88,13 @@ def make_parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="verdicts, loss curve and reports of a run, on one screen")
     report.add_argument("config", type=Path, metavar="CONFIG")
 
+    accept = commands.add_parser(
+        "accept", help="keep what a green postflight measured, for later runs to be compared with"
+    )
+    accept.add_argument("config", type=Path, metavar="CONFIG")
+    accept.add_argument("--by", metavar="NAME", help="who accepts it (git's user.name, or the login name)")
+    accept.add_argument("--note", default="", metavar="TEXT", help="what to say of it")
+
     commands.add_parser("list", help="the checklist, one line a check")
     explain = commands.add_parser("explain", help="what a check looks at, why, and how to fix what it finds")
     explain.add_argument("check", metavar="CHECK", help="its code or its name: DATA-104, no-duplicates")
@@ -104,11 +111,11 @@ def dispatch(arguments: argparse.Namespace) -> int:
     """Run the subcommand that was asked for."""
     match arguments.command:
         case "train":
-            return start_trainer(arguments.config, arguments.settings)
+            code = start_trainer(arguments.config, arguments.settings)
         case "review":
             from preflight.review.command import review
 
-            return review(
+            code = review(
                 arguments.config,
                 samples=arguments.samples,
                 seed=arguments.seed,
@@ -119,17 +126,25 @@ def dispatch(arguments: argparse.Namespace) -> int:
         case "report":
             from preflight.report.screen import show
 
-            return show(arguments.config)
+            code = show(arguments.config)
+        case "accept":
+            from preflight.accept import accept
+
+            code = accept(arguments.config, by=arguments.by, note=arguments.note)
         case "init":
             from preflight.init import write_config
 
             machine = arguments.gpu, arguments.memory_gib, arguments.gpus
-            return write_config(arguments.model, arguments.data, arguments.validation, arguments.output, machine)
+            code = write_config(arguments.model, arguments.data, arguments.validation, arguments.output, machine)
         case "doctor":
             from preflight.doctor import show as show_machine
 
-            return show_machine(arguments.config, as_json=arguments.json)
-    return list_checks() if arguments.command == "list" else explain_check(arguments.check)
+            code = show_machine(arguments.config, as_json=arguments.json)
+        case "list":
+            code = list_checks()
+        case _:
+            code = explain_check(arguments.check)
+    return code
 
 
 def _count(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from preflight import clearance, collect, fixtures, registry, verdict
+from preflight import clearance, collect, fixtures, registry, subjects, verdict
 from preflight.config import Config, ConfigError, load_config
 from preflight.evaluation import fixtures as evaluation
 from preflight.judging import findings_of, outcome_of
@@ -91,7 +91,7 @@ class Gate:
         self.waivers = Waivers.of(config, checks)
         self.ran: list[Result] = []
         self.crashed = False
-        self.seen = clearance.stamps(config)
+        self.seen = subjects.stamps(config, stage)
         self.started = datetime.now(UTC)
         self.clock = time.perf_counter()
         self.report: dict[str, Any] | None = None
@@ -118,7 +118,8 @@ class Gate:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.drop_clearance()
-            (self.folder / "samples.json").unlink(missing_ok=True)
+            for name in document.DRAWN:
+                (self.folder / name).unlink(missing_ok=True)
             probe = self.folder / ".writable"
             probe.touch()
             probe.unlink()

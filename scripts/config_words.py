@@ -92,7 +92,7 @@ WORDS: dict[str, dict[str, str]] = {
         "answer": "A regular expression that finds the final answer in a longer one: its first group, or all of it; "
         "the last match counts.",
         "tests": "The column of `data` with the tests of a program, which is run with them.",
-        "samples": "Programs drawn for each prompt, for pass@k.",
+        "samples": "Programs drawn for each prompt, for metrics such as `pass@10`.",
         "format": "What an answer has to look like: a regular expression that all of it must match, or the keys below.",
         "general": "Text files on which the model must not have become worse; a small set of our own if it isn't set.",
         "suite": "A JSON Lines file of prompts and what their answers must have.",

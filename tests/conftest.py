@@ -165,6 +165,12 @@ def chat(number: int, *, answer: str | None = None, system: str | None = None) -
     return {"messages": messages}
 
 
+@pytest.fixture(scope="session")
+def open_project() -> Callable[[Path], Project]:
+    """`open_project(folder)`: the project of a folder that has a config."""
+    return lambda folder: Project(folder, YAML(typ="safe").load(folder / "config.yaml"))
+
+
 @pytest.fixture
 def project(tiny: Path, tmp_path: Path) -> Project:
     """A sound project of 600 training and 16 validation chats on the tiny model; its gate is green."""

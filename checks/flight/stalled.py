@@ -26,6 +26,8 @@ def the_run_does_not_hang(run_log: Log, evidence: Evidence, limits: Any) -> None
     Thresholds: half an hour is longer than a slow disk takes for the checkpoint of a large model.
     """
     records = [record for record in run_log.records if "stalled" in record]
+    if run_log.foreign:
+        not_applicable("the model was trained elsewhere, and pauses are not in its log")
     if not run_log.records:
         not_applicable("the run log is empty")
     evidence(f"{len(records)} pauses of more than {limits.min_seconds:g} s")

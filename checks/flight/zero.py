@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 
-from preflight import Finding, check, not_available, report_findings
+from preflight import Finding, check, not_applicable, not_available, report_findings
 from preflight.findings import counted
 from preflight.fixtures import Evidence
 from preflight.flight import Log
@@ -30,6 +30,8 @@ def the_loss_is_not_exactly_zero(run_log: Log, plan: Plan, evidence: Evidence, l
     hundreds of steps.
     """
     losses = run_log.curve("loss")
+    if not len(losses) and run_log.foreign:
+        not_applicable("the model was trained elsewhere, and its log has no training losses")
     if not len(losses):
         not_available("the run log has no losses; set training.logging_steps and train again")
     zero = losses.values == 0

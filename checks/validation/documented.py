@@ -1,9 +1,10 @@
 import json
 from typing import Any
 
-from preflight import Finding, check, not_available, report_findings
+from preflight import Finding, check, not_applicable, not_available, report_findings
 from preflight.config import Config
 from preflight.fixtures import Evidence
+from preflight.flight.foreign import foreign
 
 WANTED = {
     "config": dict,
@@ -30,6 +31,8 @@ def the_run_card_says_how_the_model_was_made(config: Config, evidence: Evidence)
     Evidence: the checklist's adapter management.
     """
     path = config.output_dir / "run-card.json"
+    if foreign(config):
+        not_applicable("no run card: the model was trained elsewhere; POST-120 holds the adapter against the config")
     if not path.is_file():
         not_available(f"no run card at {path}; run `preflight train {config.path.name}`")
     train = f"Run preflight train {config.path.name} again, which writes it."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from .sections import Language, Paths, Regex, SectionModel, Text
@@ -83,6 +83,16 @@ class Evaluation(SectionModel):
     lm_eval: LmEval | None = None
     server: Server | None = None
     accepted: Text | None = None
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, metrics: dict[str, Demand | None] | list[str] | None) -> Any:
+        from preflight.evaluation.metrics import refusal
+
+        for name, demand in (metrics if isinstance(metrics, dict) else dict.fromkeys(metrics or ())).items():
+            if problem := refusal(name, *((demand.min, demand.max) if demand else ())):
+                raise PydanticCustomError("metric", "{problem}", {"problem": problem})
+        return metrics
 
     @property
     def demands(self) -> dict[str, Demand]:

@@ -104,8 +104,9 @@ def refusal(kind: Any, value: Any, errors: list[ErrorDetails]) -> tuple[str, str
     """
     if value in ("", []) and any(error["type"] in {"string_too_short", "too_short"} for error in errors):
         return "is empty", None
-    if len(errors) == 1 and errors[0]["type"] not in _TYPE_ERRORS:
-        message = errors[0]["msg"].replace("Input should be", "must be")
+    own = [error for error in errors if error["type"] not in _TYPE_ERRORS]
+    if len(own) == 1:  # of a union, the member whose type it is
+        message = own[0]["msg"].replace("Input should be", "must be")
         return (f"{message}, got {shown(value)}" if "must be" in message else message), None
     return f"expected {describe(kind)}, got {shown(value)}", _hint(kind, value)
 

@@ -57,7 +57,7 @@ class Budget:
         Yields:
             When it is over, on the monotonic clock.
         """
-        share = self.shares.pop(name)
+        share = self.shares.pop(name, SHARES[name])  # a part that comes twice has its share twice
         began = time.monotonic()
         yield began + max(self.seconds, 0) * share / (share + sum(self.shares.values()))
         self.seconds -= time.monotonic() - began

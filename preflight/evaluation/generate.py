@@ -52,10 +52,18 @@ class Answer:
 
 
 Speak = Callable[[Sequence[list[int]], int], list[Reply]]  # prompts in ids, and the most tokens of an answer
+Sample = Callable[[Sequence[list[int]], int], list[list[Reply]]]  # the same, several answers to each
+# Of Chen et al. 2021, "Evaluating Large Language Models Trained on Code": nucleus sampling with 0.95, and what was best
+# for many answers; for one alone it was 0.2, and greedy answers are judged beside these.
+TEMPERATURE, TOP_P = 0.8, 0.95
 
 
 def speakers(config: Config, trained: Trained) -> tuple[Speak, Speak]:
-    """How base and tuned model are asked."""
+    """How base and tuned model are asked: here, or on the server of `evaluation.server`."""
+    if config.evaluation.server is not None:
+        from preflight.evaluation.server import speakers as asked
+
+        return asked(config.evaluation.server, trained.tokenizer)
 
     def base(prompts: Sequence[list[int]], limit: int) -> list[Reply]:
         with trained.as_base() as model:
@@ -63,6 +71,24 @@ def speakers(config: Config, trained: Trained) -> tuple[Speak, Speak]:
 
     def tuned(prompts: Sequence[list[int]], limit: int) -> list[Reply]:
         return greedy(trained.model, trained.tokenizer, prompts, limit)
+
+    return base, tuned
+
+
+def samplers(config: Config, trained: Trained) -> tuple[Sample, Sample]:
+    """How both models are asked for `evaluation.samples` answers to each prompt; the same ones in every run."""
+    many, seed = config.evaluation.samples, int(config.training_value("seed"))
+    if config.evaluation.server is not None:
+        from preflight.evaluation.server import samplers as asked
+
+        return asked(config.evaluation.server, trained.tokenizer, many, seed)
+
+    def base(prompts: Sequence[list[int]], limit: int) -> list[list[Reply]]:
+        with trained.as_base() as model:
+            return sampled(model, trained.tokenizer, prompts, limit, many=many, seed=seed)
+
+    def tuned(prompts: Sequence[list[int]], limit: int) -> list[list[Reply]]:
+        return sampled(trained.model, trained.tokenizer, prompts, limit, many=many, seed=seed)
 
     return base, tuned
 
@@ -94,6 +120,9 @@ def samples(answers: Sampled[Answer]) -> list[dict[str, Any]]:
             "base": answer.base.text,
             "tuned": answer.tuned.text,
             "stopped": answer.tuned.stopped,
+            "expected_tokens": answer.expected_tokens,
+            "base_tokens": len(answer.base.ids),
+            "tuned_tokens": len(answer.tuned.ids),
         }
         for answer in answers
     ]
@@ -101,6 +130,35 @@ def samples(answers: Sampled[Answer]) -> list[dict[str, Any]]:
 
 def greedy(model: Any, tokenizer: Tokenizer, prompts: Sequence[list[int]], limit: int) -> list[Reply]:
     """Greedy answers to a batch of prompts, padded on the left."""
+    return _generated(
+        model, tokenizer, prompts, limit, do_sample=False, num_beams=1, temperature=None, top_p=None, top_k=None
+    )
+
+
+def sampled(
+    model: Any, tokenizer: Tokenizer, prompts: Sequence[list[int]], limit: int, *, many: int, seed: int
+) -> list[list[Reply]]:
+    """`many` sampled answers to each of a batch of prompts; the same ones whenever it is asked with the same seed."""
+    import torch
+
+    with torch.random.fork_rng(devices=[model.device] if torch.device(model.device).type == "cuda" else []):
+        torch.manual_seed(seed)
+        found = _generated(
+            model,
+            tokenizer,
+            prompts,
+            limit,
+            do_sample=True,
+            num_beams=1,
+            temperature=TEMPERATURE,
+            top_p=TOP_P,
+            top_k=0,
+            num_return_sequences=many,
+        )
+    return [found[start : start + many] for start in range(0, len(found), many)]
+
+
+def _generated(model: Any, tokenizer: Tokenizer, prompts: Sequence[list[int]], limit: int, **how: Any) -> list[Reply]:
     import torch
 
     width = max(map(len, prompts))
@@ -112,13 +170,9 @@ def greedy(model: Any, tokenizer: Tokenizer, prompts: Sequence[list[int]], limit
             input_ids=ids,
             attention_mask=mask,
             max_new_tokens=limit,
-            do_sample=False,
-            num_beams=1,
-            temperature=None,
-            top_p=None,
-            top_k=None,
             eos_token_id=sorted(tokenizer.stop_ids),
             pad_token_id=pad,
+            **how,
         )
     return [reply(tokenizer, row) for row in out[:, width:].tolist()]
 

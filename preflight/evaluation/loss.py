@@ -1,7 +1,7 @@
 """Loss on examples, base and tuned side by side."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from preflight.config import Config
@@ -24,12 +24,14 @@ class HeldOut:
         tuned: Loss of the tuned model on the same examples.
         tokens: Supervised tokens of each.
         wanted: How many examples there were to be, had there been time.
+        keys: What tells each example from the others in every run: a digest of its rendered text.
     """
 
     base: list[float]
     tuned: list[float]
     tokens: list[int]
     wanted: int = 0
+    keys: list[str] = field(default_factory=list)
 
     @property
     def base_mean(self) -> float:
@@ -59,7 +61,8 @@ def held_out_loss(config: Config, trained: Trained, split: Split, budget: Budget
                     at: (one, other, count) for at, (one, count), (other, _) in zip(batch, before, after, strict=True)
                 }
     base, tuned, tokens = map(list, zip(*(found[at] for at in sorted(found)), strict=True)) if found else ([], [], [])
-    return HeldOut(base, tuned, tokens, len(rows))
+    hashes = split.profile["example_hash"]
+    return HeldOut(base, tuned, tokens, len(rows), [f"{hashes.iloc[at]:016x}" for at in sorted(found)])
 
 
 def both_losses(trained: Trained, batch: list[Row]) -> tuple[list[tuple[float, int]], list[tuple[float, int]]]:

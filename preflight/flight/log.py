@@ -34,9 +34,11 @@ class Log:
 
     Attributes:
         records: The steps as they were logged.
+        foreign: Whether another program logged them, which knows nothing of tokens, memory and pauses.
     """
 
-    def __init__(self, records: Iterable[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, records: Iterable[Mapping[str, Any]] = (), *, foreign: bool = False) -> None:
+        self.foreign = foreign
         self.records: list[Mapping[str, Any]] = []
         self._columns: dict[str, tuple[array[float], array[float]]] = {}
         for record in records:

@@ -54,6 +54,8 @@ class Plan:
 
 def plan_for(config: Config, log: Log) -> Plan:
     """The plan of a run that has a log."""
+    if log.foreign:  # what the config is silent about was not settled by TRL's defaults, but by another's
+        return plan_of_foreign(config, log)
     try:
         return as_launched(plan_of(config), log)
     except NotAvailable:
@@ -90,6 +92,24 @@ def plan_in_log(config: Config, log: Log) -> Plan:
         epoch=max(round(epochs.steps[-1] / epochs.values[-1]), 1) if len(epochs) and epochs.values[-1] > 0 else steps,
         warmup=int(rates.steps[rates.values.argmax()]) - 1 if len(rates) else 0,
     )
+
+
+def plan_of_foreign(config: Config, log: Log) -> Plan:
+    """The plan of a run that another program did: what its log says comes before what the config does."""
+    plan, rates, rows = plan_in_log(config, log), finite_values(log, "learning_rate"), log.curve("rows").values
+    ended = log.curve("loss").steps[-1:]
+    return replace(
+        plan,
+        steps=int(ended[0]) if len(ended) else plan.steps,  # it is over: nothing comes after its last loss
+        rate=float(max(rates)) if any(rates) else plan.rate,
+        batch=int(rows[0]) if len(rows) else plan.batch,
+        first_loss=None,  # what was rehearsed here was another program's run
+    )
+
+
+def finite_values(log: Log, key: str) -> list[float]:
+    """The values of a key that are finite."""
+    return [float(value) for value in log.curve(key).values if math.isfinite(value)]
 
 
 def _of_config(config: Config) -> Plan:

@@ -138,6 +138,7 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
+    of_hub = folder is None and not config.resolve(config.model.name_or_path).is_dir()
     folder = folder or files.folder_of(config)
     if not any(folder.glob("*.safetensors")):
         raise BuildError(f"{folder} has no .safetensors weights; only safetensors are loaded")
@@ -154,6 +155,8 @@ def load_base(config: Config, folder: Path | None = None) -> Any:
         )
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         raise BuildError(f"the model in {folder} can't be loaded: {short(error)}") from error
+    if of_hub:  # what peft writes down as the adapter's base: no other machine has this one's cache
+        model.name_or_path = config.model.name_or_path
     for module in model.modules():
         # On processors with AVX512-BF16, bitsandbytes repacks 4-bit weights at the first evaluation, and from then on
         # no gradient passes through them.

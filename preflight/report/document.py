@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import preflight
-from preflight import clearance, flight, machine, verdict
+from preflight import clearance, machine, verdict
 from preflight.config import Config
 from preflight.findings import NotAvailable
+from preflight.flight.foreign import log_of
 from preflight.registry import SECTIONS, Check, Stage
-from preflight.report import curves
+from preflight.report import answers, curves
 from preflight.verdict import Result, Verdict
 
+# What the checks after a run leave for the report; none of it may be of another run.
+DRAWN = ("samples.json", "scores.json", "general.json", "edges.json", "held_out.json")
 DOCS = {"What it checks": "what", "Why it matters": "why", "How to fix": "fix", "Evidence": "evidence"}
 
 
@@ -116,7 +119,7 @@ def _digests(config: Config, stage: Any) -> dict[str, str]:
 def pictures(config: Config, stage: str) -> dict[str, Any]:
     """What the HTML report draws, from the artefacts that are there."""
     found: dict[str, Any] = {}
-    sources = {"preflight": (_data_pictures,), "flight": (_curves,), "postflight": (_curves, _samples)}
+    sources = {"preflight": (_data_pictures,), "flight": (_curves,), "postflight": (_curves, *answers.SOURCES)}
     for source in sources[stage]:
         with contextlib.suppress(Exception):  # no picture is worth a report; a check says what is wrong with its source
             found |= source(config)
@@ -124,17 +127,12 @@ def pictures(config: Config, stage: str) -> dict[str, Any]:
 
 
 def _curves(config: Config) -> dict[str, Any]:
-    log = flight.read_log(config.output_dir / "run.jsonl")
+    log = log_of(config)
     memory = None
     with contextlib.suppress(NotAvailable):
         memory = min((gpu.memory for gpu in clearance.assumed(config).gpus), default=None)
     found = curves.charts(log, memory)
     return {"curves": found} if found else {}
-
-
-def _samples(config: Config) -> dict[str, Any]:
-    text = (config.artefacts("postflight") / "samples.json").read_text(encoding="utf-8")
-    return {"samples": json.loads(text)}
 
 
 def _data_pictures(config: Config) -> dict[str, Any]:

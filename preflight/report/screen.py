@@ -11,16 +11,18 @@ from typing import Any
 
 from preflight import flight
 from preflight.config import Config, ConfigError, load_config
-from preflight.findings import counted
+from preflight.findings import NotApplicable, NotAvailable, counted
+from preflight.flight.foreign import foreign, log_of
 from preflight.registry import RegistryError
-from preflight.report import curves
+from preflight.report import curves, pictures
 from preflight.report.terminal import safe
 
 WIDTH = 76
 LABEL = 12
 MAX_BLOCKING = 5
 # What a postflight report says about the worth of the run, by the check that measured it.
-GAINS = {"POST-105": "held-out", "POST-104": "stops", "POST-107": "format"}
+GAINS = {"POST-105": "held-out", "POST-104": "stops", "POST-107": "format", "POST-117": "accepted"}
+MAX_SCORES = 6
 
 
 def show(path: Path) -> int:
@@ -35,14 +37,14 @@ def show(path: Path) -> int:
         print(error, file=sys.stderr)
         return 4
     print(safe(config.name))
-    stages = ["preflight", "postflight"]
-    if (log := config.output_dir / "run.jsonl").is_file():
+    stages = ["postflight"] if foreign(config) else ["preflight", "postflight"]
+    found = logged(config)
+    if found is not None:
         from preflight.flight import report
 
-        found = flight.read_log(log)
         with contextlib.suppress(OSError, RegistryError):  # a folder that can't be written to can still be looked at
             report.judge(config, found)
-        stages.insert(1, "flight")
+        stages.insert(-1, "flight")
         print(f"\n{loss_curve(found)}", end="")
         for label, text in curves.in_words(curves.measured(found)).items():
             print_line(label, text)
@@ -59,6 +61,14 @@ def show(path: Path) -> int:
     return 1 if any(report and report["verdict"] == "red" for report in reports.values()) else 0
 
 
+def logged(config: Config) -> flight.Log | None:
+    """The log of the run; None if it has none, or none that can be read."""
+    try:
+        return log_of(config)
+    except (NotApplicable, NotAvailable):
+        return None
+
+
 def stage_lines(config: Config, stage: str, report: dict[str, Any] | None) -> list[tuple[str, str]]:
     """What one stage came to, as (label, text)."""
     if report is None:
@@ -71,6 +81,7 @@ def stage_lines(config: Config, stage: str, report: dict[str, Any] | None) -> li
         for check in report["checks"]
         if check["code"] in GAINS and check["summary"]
     ]
+    lines += [("", line) for line in score_lines(report)]
     blocking = [check for check in report["checks"] if check["outcome"] in ("failed", "error", "not-available")]
     blocking = [check for check in blocking if check["outcome"] != "not-available" or check["severity"] == "required"]
     for check in blocking[:MAX_BLOCKING]:
@@ -81,6 +92,15 @@ def stage_lines(config: Config, stage: str, report: dict[str, Any] | None) -> li
     if (more := len(blocking) - MAX_BLOCKING) > 0:
         lines.append(("", f"and {counted(more, 'check')} more in the report"))
     return [*lines, ("", os.path.relpath(config.artefacts(stage) / "report.html"))]
+
+
+def score_lines(report: dict[str, Any]) -> list[str]:
+    """Each metric of base and tuned model, in a few lines."""
+    found = [pictures.scored(metric) for metric in report.get("pictures", {}).get("scores", ())]
+    lines = [row["line"] for row in found if row]
+    if (more := len(lines) - MAX_SCORES + 1) > 1:
+        lines[MAX_SCORES - 1 :] = [f"and {counted(more, 'score')} more in the report"]
+    return lines
 
 
 def outdated(config: Config, report: dict[str, Any]) -> bool:
@@ -96,7 +116,7 @@ def next_step(config: Config, reports: dict[str, dict[str, Any] | None]) -> str:
             if report and report["verdict"] == "red":
                 return f"change what the monitors name, then pytest --preflight {name}"
             continue
-        if stage == "postflight" and not (config.output_dir / "run-card.json").is_file():
+        if stage == "postflight" and not (config.output_dir / "run-card.json").is_file() and not foreign(config):
             goes_on = any(config.output_dir.glob("checkpoint-*"))
             return f"preflight train {name}" + (" (goes on from its last checkpoint)" if goes_on else "")
         if report is None or report["verdict"] == "partial" or outdated(config, report):

@@ -1,17 +1,16 @@
 """`preflight review`: serve a random sample of the training data to a person, and keep what they say."""
 
-import getpass
 import os
-import subprocess
 import sys
 import webbrowser
 from pathlib import Path
 
-from preflight.config import Config, ConfigError, load_config
+from preflight.config import ConfigError, load_config
 from preflight.findings import NotAvailable
 from preflight.report.terminal import safe
 from preflight.review import record
 from preflight.review.desk import Desk, open_desk
+from preflight.signer import name_of_user
 
 
 def review(path: Path, *, samples: int, seed: int | None, port: int, reviewer: str | None, browser: bool) -> int:
@@ -31,7 +30,7 @@ def review(path: Path, *, samples: int, seed: int | None, port: int, reviewer: s
     try:
         tokenizer = load_tokenizer(config)
         prepared = prepare(config, tokenizer, sys.stderr)
-        name = " ".join((reviewer or "").split()) or " ".join(_name(config).split())
+        name = " ".join((reviewer or "").split()) or name_of_user(config.folder)
         desk = open_desk(config, prepared, tokenizer, reviewer=name, count=samples, seed=seed)
     except KeyboardInterrupt:
         return 130
@@ -81,21 +80,6 @@ def _greeting(desk: Desk, url: str) -> list[str]:
             f"From your own machine: ssh -L {port}:127.0.0.1:{port} to this one, then open that address there."
         )
     return [*lines, "Ctrl-C ends it; every verdict is saved at once."]
-
-
-def _name(config: Config) -> str:
-    """The name that git signs with in the config's folder, or else that of the login."""
-    try:
-        command = ["git", "config", "user.name"]
-        told = subprocess.run(command, cwd=config.folder, capture_output=True, text=True, timeout=10, check=False)
-        if name := told.stdout.strip():
-            return name
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        pass
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user without a name
-        return "unknown"
 
 
 def _say(problem: str) -> int:

@@ -23,7 +23,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(capsys):
     assert cli.main(["trian", "config.yaml"]) == 2
     error = capsys.readouterr().err
     assert "there is no command trian. Did you mean train?" in error
-    assert "init, review, train, report, list, explain" in error
+    assert "init, review, train, report, accept, list, explain" in error
 
 
 def test_the_version(capsys):

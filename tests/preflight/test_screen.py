@@ -5,6 +5,7 @@ import json
 import pytest
 
 from preflight.cli import main
+from preflight.config import load_config
 
 
 @pytest.fixture
@@ -148,3 +149,51 @@ def test_terminal_codes_in_the_data_are_not_obeyed(project, show):
     project.set(name="\u202etiny\u2028x")
 
     assert "\u2028" not in show()[1]
+
+
+def judged(project, scores, checks=()):
+    """A postflight that has been, as far as the screen shows it."""
+    report = {
+        "verdict": "green",
+        "why": "all good",
+        "config": {"resolved": load_config(project.write()).resolved()},
+        "checks": [{"outcome": "passed", "severity": "required", "findings": [], **check} for check in checks],
+        "pictures": {"scores": scores},
+    }
+    (project.folder / "run" / "postflight").mkdir(parents=True)
+    project.text(json.dumps(report), "run/postflight/report.json")
+
+
+def score(number, **changes):
+    sides = {"base": 0.5, "tuned": 0.75, "difference": 0.25}
+    intervals = {side: {"value": value, "low": value - 0.1, "high": value + 0.1} for side, value in sides.items()}
+    return {
+        "name": f"m{number}",
+        "title": f"Metric {number}",
+        "higher_is_better": True,
+        "top": 1,
+        **intervals,
+        **changes,
+    }
+
+
+def test_after_a_postflight_scores_and_the_accepted_run_are_shown(project, show):
+    accepted = {"code": "POST-117", "summary": "3 of 3 not below the run accepted on 2026-01-31"}
+    judged(project, [score(1), score(2, title="Perplexity", top=None, higher_is_better=False)], [accepted])
+
+    lines = show()[1].splitlines()
+    start = lines.index("postflight  GREEN  all good")
+    assert lines[start + 1 : start + 4] == [
+        "            accepted: 3 of 3 not below the run accepted on 2026-01-31",
+        "            Metric 1: 50.0 % → 75.0 % (65.0 to 85.0), better",
+        "            Perplexity: 0.5 → 0.75 (0.65 to 0.85), worse",
+    ]
+
+
+@pytest.mark.parametrize("count, shown, more", [(6, 6, False), (7, 5, True), (30, 5, True)])
+def test_many_scores_are_few_lines(project, show, count, shown, more):
+    judged(project, [score(number) for number in range(count)])
+
+    screen = show()[1]
+    assert screen.count("Metric ") == shown
+    assert (f"and {count - 5} scores more in the report" in screen) == more

@@ -35,6 +35,11 @@ def same(code: str, declared: Sequence[str]) -> bool:
     return not _close_to(code).isdisjoint(name.lower().partition("-")[0] for name in declared)
 
 
+def known(code: str) -> bool:
+    """Whether a language, such as `de` or `de-CH`, can be told from others."""
+    return not _close_to(code.lower().partition("-")[0]).isdisjoint(_identifier().nb_classes)
+
+
 def _close_to(code: str) -> frozenset[str]:
     return next((group for group in CLOSE if code in group), frozenset((code,)))
 

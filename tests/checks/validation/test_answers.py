@@ -1,12 +1,11 @@
-"""POST-103, POST-104 and POST-107: the judges of greedy answers, on literal ones."""
+"""POST-103 and POST-104: the judges of greedy answers, on literal ones."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from preflight.checks.validation import format as form
 from preflight.checks.validation import generates, stops
-from preflight.findings import NotApplicable, NotAvailable
+from preflight.findings import NotAvailable
 
 LOOP = "I am a loop. " * 5
 ROWS = "\n".join(
@@ -15,7 +14,7 @@ ROWS = "\n".join(
 
 
 def settings(**values):
-    return SimpleNamespace(evaluation=SimpleNamespace(**{"max_new_tokens": 64, "format": None, **values}))
+    return SimpleNamespace(evaluation=SimpleNamespace(**{"max_new_tokens": 64, **values}))
 
 
 @pytest.mark.parametrize(
@@ -114,36 +113,3 @@ def test_an_answer_that_should_be_longer_than_the_limit_is_not_judged(judge, ans
     assert judge(stops.the_model_stops_by_itself, config=settings(), answers=[*long, answer()]) == []
     with pytest.raises(NotAvailable, match="set it to 180"):
         judge(stops.the_model_stops_by_itself, config=settings(), answers=[*long, answer(stopped=False, tokens=90)])
-
-
-FORMAT = r"(?s)Topic: \w+\n.*"
-
-
-@pytest.mark.parametrize(
-    "texts, limits, fires",
-    [
-        pytest.param(["Topic: tea\nIt is hot."] * 8, {}, False, id="all match"),
-        pytest.param([" Topic: tea\nIt is hot.\n"] * 8, {}, False, id="blanks around it don't matter"),
-        pytest.param(["Topic: tea\nHot."] * 7 + ["Tea."], {}, False, id="seven of eight"),
-        pytest.param(["Topic: tea\nHot."] * 6 + ["Tea."] * 2, {}, True, id="six of eight"),
-        pytest.param(["Sure! Topic: tea\nHot."] * 8, {}, True, id="something before it"),
-        pytest.param(["Topic: \nHot."] * 8, {}, True, id="a part is missing"),
-        pytest.param(["Topic: tea\nHot."] * 4 + ["Tea."] * 4, {"min_fraction": 0.5}, False, id="half is enough"),
-    ],
-)
-def test_the_format(judge, answer, texts, limits, fires):
-    answers = [answer(text, row=number) for number, text in enumerate(texts)]
-
-    findings = judge(form.answers_have_the_declared_format, limits, config=settings(format=FORMAT), answers=answers)
-
-    assert bool(findings) == fires
-    for finding in findings:
-        first = next(number for number, text in enumerate(texts) if not text.strip().startswith("Topic: tea"))
-        assert finding.where == f"validation row {first}"
-        assert "80%" in finding.expected
-        assert texts[first][:20].split("\n")[0] in finding.message
-
-
-def test_without_a_declared_format_there_is_none_to_judge(judge, answer):
-    with pytest.raises(NotApplicable):
-        judge(form.answers_have_the_declared_format, config=settings(), answers=[answer()])

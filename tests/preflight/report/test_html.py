@@ -63,6 +63,20 @@ def curve(*values: list[Any], title: str = "Loss", name: str = "line", **more: A
     return {"title": title, "lines": named, **more}
 
 
+def score(title: str, **changes: Any) -> dict[str, Any]:
+    """A metric that rose from 0.5 to 0.75."""
+    sides = {"base": (0.5, 0.4, 0.6), "tuned": (0.75, 0.7, 0.8), "difference": (0.25, 0.1, 0.4)}
+    intervals = {side: dict(zip(("value", "low", "high"), ends, strict=True)) for side, ends in sides.items()}
+    return (
+        {"name": title, "title": title, "higher_is_better": True, "top": 1, "n": 40, "wanted": 64} | intervals | changes
+    )
+
+
+def answer(text: str, **changes: Any) -> dict[str, Any]:
+    """What was asked, and all that came of it."""
+    return {**dict.fromkeys(("where", "prompt", "expected", "base", "tuned"), text), "stopped": True} | changes
+
+
 def report(text: str = "words", **changes: Any) -> dict[str, Any]:
     """A report with every outcome and picture, and `text` wherever the user's text can be."""
     checks = [check(101 + n, outcome, text=text) for n, outcome in enumerate(OUTCOMES)]
@@ -91,10 +105,15 @@ def report(text: str = "words", **changes: Any) -> dict[str, Any]:
             "label_view": [
                 {"row": 12, "pieces": [{"text": text, "supervised": False}, {"text": text, "supervised": True}]}
             ],
-            "samples": [
-                {"prompt": text, "base": text, "tuned": text, "stopped": True},
-                {"prompt": text, "base": text, "tuned": text, "stopped": False},
+            "scores": [score(text), score(text, top=None, higher_is_better=False)],
+            "answer_lengths": {"edges": [0, 4, 8], "expected": [3, 0], "base": [0, 3], "tuned": [2, 1]},
+            "worse": [{**answer(text), "scores": [{"metric": text, "base": 1.0, "tuned": 0.25}]}],
+            "general_texts": [{"key": text, "kind": text, "text": text, "base": 1.5, "tuned": 2.0, "tokens": 9}],
+            "general_prompts": [{"key": text, "prompt": text, "base": text, "kl": 0.5}],
+            "edge_cases": [
+                dict.fromkeys(("name", "prompt", "base", "tuned", *fault), text) for fault in (("fault",), ())
             ],
+            "samples": [answer(text), answer(text, stopped=False), {"prompt": text, "base": text, "tuned": text}],
         },
     } | changes
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from preflight import cli
-from preflight.config import load_config
-from preflight.review import command, record
+from preflight.review import record
+from preflight.signer import name_of_user
 
 URL = re.compile(r"http://127\.0\.0\.1:\d+/\S+/")
 
@@ -183,18 +183,17 @@ def git(folder, *words):
 
 
 def test_the_reviewer_is_gits_user_or_else_the_login(project, monkeypatch):
-    config = load_config(project.write())
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     monkeypatch.setattr(getpass, "getuser", lambda: "ada")
-    assert command._name(config) == "ada"
+    assert name_of_user(project.folder) == "ada"
 
     git(project.folder, "init")
     git(project.folder, "config", "user.name", "Ada Lovelace")
-    assert command._name(config) == "Ada Lovelace"
+    assert name_of_user(project.folder) == "Ada Lovelace"
 
     monkeypatch.setenv("PATH", "")
-    assert command._name(config) == "ada"
+    assert name_of_user(project.folder) == "ada"
 
     monkeypatch.setattr(getpass, "getuser", lambda: os.stat("/nowhere"))
-    assert command._name(config) == "unknown"
+    assert name_of_user(project.folder) == "unknown"

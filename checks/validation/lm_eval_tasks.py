@@ -29,7 +29,7 @@ def benchmark_scores_are_kept(config: Config, trained: Trained, evidence: Eviden
     How to fix: Lower the learning rate, the rank or the number of epochs, or mix 5-20 % general examples into
     data.train.
     Evidence: hiyouga/LlamaFactory#2611 (general abilities lost by narrow training). Two standard errors are about
-    97.5 % confidence, one-sided; a smaller drop than 0.02 is seldom worth another run.
+    97.5 % confidence, one-sided. That 0.02 may be lost is this project's choice.
     """
     wanted = config.evaluation.lm_eval
     if wanted is None:

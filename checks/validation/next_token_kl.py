@@ -26,7 +26,7 @@ def the_model_still_speaks_like_its_base(general: General, evidence: Evidence, l
     data.train. If answers to any prompt are meant to change, as for a new style, raise `max_prompt_kl`.
     Evidence: No bound is agreed on, hence recommended. Measured with SmolLM2-135M-Instruct on 59 passages and 20
     prompts: a LoRA run of 55 steps at 2e-4 had 0.05 and 0.16, one of 64 steps at 5e-4 that taught a fixed format 0.23
-    and 0.96, one at 5e-3 on 20 rows, which ruined the model, 0.71 and 1.75. Prompts have the higher threshold, since a
+    and 0.96, one of 40 at 5e-3 on 20 rows 0.71 and 1.75. Prompts have the higher threshold, since a
     run that teaches a style moves them by intent.
     """
     found = {"general passages": (fmean(passage.kl for passage in general.passages), limits.max_kl)}

@@ -125,19 +125,25 @@ def lines(run: Accepted, before: Accepted | None, name: str) -> Iterator[str]:
         yield f"it replaces the run that {before.by} accepted on {before.accepted}"
         yield from _identity(before, run)
     now, then = numbers(run), {} if before is None else numbers(before)
-    names = [title for title in now if now[title] != then.get(title)] if then else list(now)
+    names = [title for title in now if now[title] != then.get(title)] if then else list(scores(run))
     names += [title for title in then if title not in now]
     width = min(max(map(len, names), default=0), 40)
     for title in names[:MAX_LINES]:
         yield f"  {title[:40]:{width}}  {_change(then.get(title), now.get(title), first=not then)}"
-    if (more := len(names) - MAX_LINES) > 0:
+    if (more := (len(names) if then else len(now)) - min(len(names), MAX_LINES)) > 0:
         yield f"  and {counted(more, 'number')} more in the file"
     if then and (same := sum(now[title] == then.get(title) for title in now)):
         yield f"  {counted(same, 'number')} unchanged"
 
 
 def numbers(run: Accepted) -> dict[str, float]:
-    """Its numbers by what they are: metrics first, then losses, then what single checks measured."""
+    """Its numbers by what they are: scores first, then what single checks measured."""
+    told = {f"{code} {key.replace('_', ' ')}": each for code, it in run.measured.items() for key, each in it.items()}
+    return scores(run) | told
+
+
+def scores(run: Accepted) -> dict[str, float]:
+    """Its metrics and its loss by what they are."""
     titles = [metric.title for metric in run.metrics.values()]
     found: dict[str, float] = {
         metric.title if titles.count(metric.title) == 1 else name: metric.tuned.value
@@ -145,8 +151,7 @@ def numbers(run: Accepted) -> dict[str, float]:
     }
     if run.held_out is not None:
         found["held-out loss"] = run.held_out.tuned
-    told = {f"{code} {key.replace('_', ' ')}": each for code, it in run.measured.items() for key, each in it.items()}
-    return found | told
+    return found
 
 
 def _identity(before: Accepted, run: Accepted) -> Iterator[str]:

@@ -44,7 +44,8 @@ def bind(config: Config, stage: Stage) -> list[Subject]:
     Raises:
         Refused: something of it can't be read.
     """
-    subjects = [_subject("config", digests.of_json(config.resolved()), resolved=config.resolved())]
+    judged = config.judged(stage)
+    subjects = [_subject("config", digests.of_json(judged), resolved=judged)]
     try:
         for split, (found, _) in store.split_files(config).items():
             subjects += [_file(config, source, kind=split, rows=_rows(source)) for source in found]

@@ -158,6 +158,10 @@ class Config(BaseModel):
             return missing["missing"]
         return copy.deepcopy(libraries.default(section, name))
 
+    def judged(self, stage: str) -> dict[str, Any]:
+        """`resolved()` as far as a stage judges it: how the model will be evaluated is nothing to those before."""
+        return {name: value for name, value in self.resolved().items() if name != "evaluation" or stage == "postflight"}
+
     def resolved(self) -> dict[str, Any]:
         """Return what was configured as canonical JSON-able data, for digests and diffs.
 

@@ -74,7 +74,7 @@ def stage_lines(config: Config, stage: str, report: dict[str, Any] | None) -> li
     if report is None:
         return [(stage, "not run yet")]
     lines = [(stage, f"{report['verdict'].upper()}  {report['why']}")]
-    if outdated(config, report):
+    if outdated(config, stage, report):
         lines.append(("", "the config has changed since: this verdict is about the old one"))
     lines += [
         ("", f"{GAINS[check['code']]}: {check['summary']}")
@@ -103,9 +103,10 @@ def score_lines(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def outdated(config: Config, report: dict[str, Any]) -> bool:
+def outdated(config: Config, stage: str, report: dict[str, Any]) -> bool:
     """Whether the config says something else than when it was judged."""
-    return bool(report["config"]["resolved"] != config.resolved())
+    then = report["config"]["resolved"]
+    return any(then.get(name) != value for name, value in config.judged(stage).items())
 
 
 def next_step(config: Config, reports: dict[str, dict[str, Any] | None]) -> str:
@@ -119,7 +120,7 @@ def next_step(config: Config, reports: dict[str, dict[str, Any] | None]) -> str:
         if stage == "postflight" and not (config.output_dir / "run-card.json").is_file() and not foreign(config):
             goes_on = any(config.output_dir.glob("checkpoint-*"))
             return f"preflight train {name}" + (" (goes on from its last checkpoint)" if goes_on else "")
-        if report is None or report["verdict"] == "partial" or outdated(config, report):
+        if report is None or report["verdict"] == "partial" or outdated(config, stage, report):
             return f"pytest --{stage} {name}"
         if report["verdict"] == "red":
             return f"fix what blocks, then pytest --{stage} {name}"

@@ -94,6 +94,13 @@ def test_comments_and_key_order_do_not_matter(cleared):
     assert clearance.identity(verify(cleared)) == before
 
 
+def test_how_the_model_will_be_evaluated_is_nothing_to_the_gate(cleared):
+    before = clearance.identity(verify(cleared))
+    append(cleared / "config.yaml", "\nevaluation: {max_examples: 3}\n")
+
+    assert clearance.identity(verify(cleared)) == before
+
+
 def test_what_was_waived_or_lowered_verifies(project):
     """The outcome of a required check may be waived, and that of one that the config lowers may be warned."""
     waiver = {"code": "CFG-103", "reason": "known", "by": "me", "expires": "2999-01-01"}

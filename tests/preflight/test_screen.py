@@ -76,6 +76,13 @@ def test_a_verdict_about_an_older_config_is_said_to_be_one(project, show):
     assert "the config has changed since" in show()[1]
 
 
+def test_how_the_model_is_evaluated_is_nothing_to_the_gate(project, show):
+    project.gate("-k", "CFG-105")
+    project.set(evaluation={"max_examples": 3})
+
+    assert "the config has changed since" not in show()[1]
+
+
 def test_a_report_that_was_cut_off_counts_as_none(project, show):
     folder = project.folder / "run" / "preflight"
     folder.mkdir(parents=True)

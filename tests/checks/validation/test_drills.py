@@ -76,7 +76,7 @@ def fly(folder, smollm2, open_project, training, data, plant) -> Path:
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("model", "runs"))
     (folder / "model").symlink_to(smollm2)
     project = open_project(folder)
-    project.set(training=training, evaluation={"max_examples": 16, "max_minutes": 6})
+    project.set(name="tarnwick-triage-1.0", training=training, evaluation={"max_examples": 16, "max_minutes": 6})
     if data:
         data(project)
     config = load_config(project.write())
@@ -164,11 +164,11 @@ def untouched(project, run):
 
 
 DRILLS = [
-    pytest.param("sound", zeroed, {"POST-102"}, id="zeroed adapter"),
-    pytest.param("sound", empty, {"POST-102"}, id="empty adapter"),
+    pytest.param("sound", zeroed, {"POST-102", "POST-121"}, id="zeroed adapter"),
+    pytest.param("sound", empty, {"POST-102", "POST-120"}, id="empty adapter"),
     pytest.param("sound", damaged, {"POST-102"}, id="damaged file"),
-    pytest.param("sound", of_another_base, {"POST-106"}, id="another base"),
-    pytest.param("sound", another_rank, {"POST-102", "POST-106"}, id="another rank"),
+    pytest.param("sound", of_another_base, {"POST-106", "POST-123"}, id="another base"),
+    pytest.param("sound", another_rank, {"POST-106", "POST-120"}, id="another rank"),
     pytest.param("sound", without_tokenizer, {"POST-101"}, id="no tokenizer"),
     pytest.param("sound", another_template, {"POST-122"}, id="another template"),
     pytest.param("sound", pickled, {"POST-101", "POST-126"}, id="pickled weights"),

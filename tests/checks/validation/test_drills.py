@@ -40,12 +40,17 @@ def cut_data(project):
     project.text("\n".join(rows) + "\n", "data/train.jsonl")
 
 
+SHORT = {"learning_rate": 1e-3, "max_steps": 40, "load_best_model_at_end": False}
 RUNS = {
     "sound": ({}, None, None),
-    "never stops": ({"learning_rate": 1e-3}, None, relabelled(AND)),
-    "goes on with a turn": ({"learning_rate": 1e-3}, None, relabelled(START)),
-    "overfitted": ({"learning_rate": 3e-3, "max_steps": 90, "load_best_model_at_end": False}, cut_data, None),
-    "ruined": ({"learning_rate": 2e-2, "warmup_steps": 0, "load_best_model_at_end": False}, None, None),
+    "never stops": (SHORT, None, relabelled(AND)),
+    "goes on with a turn": (SHORT, None, relabelled(START)),
+    "overfitted": ({"learning_rate": 3e-3, "max_steps": 50, "load_best_model_at_end": False}, cut_data, None),
+    "ruined": (
+        {"learning_rate": 2e-2, "warmup_steps": 0, "max_steps": 20, "load_best_model_at_end": False},
+        None,
+        None,
+    ),
 }
 
 
@@ -76,7 +81,7 @@ def fly(folder, smollm2, open_project, training, data, plant) -> Path:
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("model", "runs"))
     (folder / "model").symlink_to(smollm2)
     project = open_project(folder)
-    project.set(name="tarnwick-triage-1.0", training=training, evaluation={"max_examples": 16, "max_minutes": 6})
+    project.set(name="tarnwick-triage-1.0", training=training, evaluation={"max_examples": 8, "max_minutes": 1.5})
     if data:
         data(project)
     config = load_config(project.write())
@@ -105,6 +110,19 @@ def zeroed(project, run):
 
 def empty(project, run):
     save_file({}, run / WEIGHTS)
+
+
+def headless(project, run):
+    """As a class without a head names its modules."""
+    weights = load_file(run / WEIGHTS)
+    save_file({name.replace(".model.model.", ".model."): value for name, value in weights.items()}, run / WEIGHTS)
+
+
+def another_stop(project, run):
+    """What serves it stops at the end of a document only."""
+    settings = json.loads((run / "tokenizer_config.json").read_text())
+    (run / "tokenizer_config.json").write_text(json.dumps({**settings, "eos_token": "<|endoftext|>"}))
+    (run / "generation_config.json").write_text('{"eos_token_id": 0}')
 
 
 def damaged(project, run):
@@ -166,6 +184,8 @@ def untouched(project, run):
 DRILLS = [
     pytest.param("sound", zeroed, {"POST-102", "POST-121"}, id="zeroed adapter"),
     pytest.param("sound", empty, {"POST-102", "POST-120"}, id="empty adapter"),
+    pytest.param("sound", headless, {"POST-102", "POST-120"}, id="keys of another class"),
+    pytest.param("sound", another_stop, {"POST-122", "POST-127"}, id="another stop token"),
     pytest.param("sound", damaged, {"POST-102"}, id="damaged file"),
     pytest.param("sound", of_another_base, {"POST-106", "POST-123"}, id="another base"),
     pytest.param("sound", another_rank, {"POST-106", "POST-120"}, id="another rank"),

@@ -81,7 +81,11 @@ def fly(folder, smollm2, open_project, training, data, plant) -> Path:
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("model", "runs"))
     (folder / "model").symlink_to(smollm2)
     project = open_project(folder)
-    project.set(name="tarnwick-triage-1.0", training=training, evaluation={"max_examples": 8, "max_minutes": 1.5})
+    project.set(
+        name="tarnwick-triage-1.0",
+        training={"output_dir": "run", **training},
+        evaluation={"max_examples": 8, "max_minutes": 1.5},
+    )
     if data:
         data(project)
     config = load_config(project.write())
@@ -206,7 +210,7 @@ DRILLS = [
 @pytest.mark.parametrize(("name", "plant", "codes"), DRILLS)
 def test_the_postflight_finds(flown, record_property, name, plant, codes):
     project = flown(name)
-    plant(project, project.folder / project.config["training"]["output_dir"])
+    plant(project, project.folder / "run")
 
     run = project.gate(stage="postflight")
 
